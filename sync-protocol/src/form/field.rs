@@ -92,8 +92,12 @@ pub struct Choice {
     pub code: String,
     /// What people read.
     pub label: Label,
+    /// Its place in the office's own order; its place in the list where the form does not say.
+    pub sort: i64,
     /// Which answer is shown first in a disagreement: the greater.
     pub rank: Option<i64>,
+    /// The group that it belongs to: `specified` among the occupancy classes.
+    pub group: Option<String>,
     /// Whether it excludes every other code.
     pub exclusive: bool,
 }
@@ -143,7 +147,7 @@ pub struct Field {
     /// The codes, in their order.
     pub choices: Vec<Choice>,
     /// The cells of a row.
-    pub cells: Vec<Field>,
+    pub cells: Vec<Self>,
     /// What belongs to an item of a checklist.
     pub check: Option<Check>,
     /// The kinds of record that a reference may name; empty for any.

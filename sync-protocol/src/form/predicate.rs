@@ -11,11 +11,11 @@ use std::cmp::Ordering;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Predicate {
     /// Every one is true; true when there is none.
-    All(Vec<Predicate>),
+    All(Vec<Self>),
     /// One at least is true.
-    Any(Vec<Predicate>),
+    Any(Vec<Self>),
     /// It is not true.
-    Not(Box<Predicate>),
+    Not(Box<Self>),
     /// The value is this one; of a list, an element is.
     Eq(String, Value),
     /// The value is one of these; of a list, an element is.
