@@ -20,7 +20,9 @@ pub const POSITION_CHARS_MAX: usize = 256;
 pub const WHY_BYTES_MAX: usize = 4_096;
 
 /// Why the server stores a change in quarantine instead of applying it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// The author may not do this, or the record is not there for them.
@@ -52,9 +54,16 @@ impl Code {
 
     /// Reads the word on the wire.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Forbidden, Self::IdReuse, Self::UnknownType, Self::BadOp, Self::TooBig, Self::Revoked]
-            .into_iter()
-            .find(|code| code.as_str() == word)
+        [
+            Self::Forbidden,
+            Self::IdReuse,
+            Self::UnknownType,
+            Self::BadOp,
+            Self::TooBig,
+            Self::Revoked,
+        ]
+        .into_iter()
+        .find(|code| code.as_str() == word)
     }
 }
 
@@ -106,9 +115,13 @@ impl Path {
     pub fn parse(text: &str) -> Option<Self> {
         match text.split('/').collect::<Vec<_>>().as_slice() {
             [field] => is_dotted(field).then(|| Self::Field((*field).to_owned())),
-            [field, row, cell] => (is_dotted(field) && id::is_segment(row) && is_dotted(cell)).then(|| {
-                Self::Cell(RowPath { field: (*field).to_owned(), row: (*row).to_owned() }, (*cell).to_owned())
-            }),
+            [field, row, cell] => (is_dotted(field) && id::is_segment(row) && is_dotted(cell))
+                .then(|| {
+                    Self::Cell(
+                        RowPath { field: (*field).to_owned(), row: (*row).to_owned() },
+                        (*cell).to_owned(),
+                    )
+                }),
             _ => None,
         }
     }
@@ -179,7 +192,11 @@ impl Op {
     pub const fn is_server_only(&self) -> bool {
         matches!(
             self,
-            Self::Place { .. } | Self::Seal { .. } | Self::Unseal { .. } | Self::Accept { .. } | Self::Aside { .. }
+            Self::Place { .. }
+                | Self::Seal { .. }
+                | Self::Unseal { .. }
+                | Self::Accept { .. }
+                | Self::Aside { .. }
         )
     }
 
@@ -202,7 +219,9 @@ impl Op {
     /// The list element that this op adds or touches, and so gives a presence to.
     pub fn touched_row(&self) -> Option<&RowPath> {
         match self {
-            Self::Add { at, .. } | Self::Pos { at, .. } | Self::Set { path: Path::Cell(at, _), .. } => Some(at),
+            Self::Add { at, .. }
+            | Self::Pos { at, .. }
+            | Self::Set { path: Path::Cell(at, _), .. } => Some(at),
             Self::New { .. }
             | Self::Set { .. }
             | Self::Rem { .. }

@@ -6,7 +6,9 @@ use std::fmt;
 /// An instant in whole milliseconds since 1970-01-01T00:00:00Z.
 ///
 /// In stored rows it is the number; on the wire it is `YYYY-MM-DDTHH:MM:SS.mmmZ`, see [`Instant`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct UnixMillis(pub i64);
 
@@ -121,7 +123,9 @@ mod tests {
     fn an_instant_has_one_way_to_be_written() {
         let text = "2026-11-22T14:03:11.201Z";
         assert_eq!(UnixMillis::parse(text).unwrap().to_string(), text);
-        for wrong in ["2026-11-22T14:03:11Z", "2026-11-22 14:03:11.201Z", "2026-11-22T14:03:11.201+"] {
+        for wrong in
+            ["2026-11-22T14:03:11Z", "2026-11-22 14:03:11.201Z", "2026-11-22T14:03:11.201+"]
+        {
             assert_eq!(UnixMillis::parse(wrong), None, "{wrong}");
         }
     }

@@ -68,12 +68,15 @@ uuid_ids! {
 
 /// Reads a UUID in its one accepted spelling: lower case with hyphens.
 fn parse_lower_uuid(text: &str) -> Option<Uuid> {
-    let plain = text.len() == 36 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'));
+    let plain =
+        text.len() == 36 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'));
     plain.then(|| Uuid::try_parse(text).ok()).flatten()
 }
 
 /// The place of a change in its tenant's journal: 1, 2, 3 … without gaps, in the order of commits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Seq(pub i64);
 
@@ -209,7 +212,8 @@ impl FromStr for Dot {
         const WHAT: NotAnId = NotAnId("a dot (<change id>.<i>, with p for a presence)");
         let (change, op) = text.split_once('.').ok_or(WHAT)?;
         let (op, presence) = op.strip_suffix('p').map_or((op, false), |op| (op, true));
-        let canonical = op == "0" || (!op.starts_with('0') && op.bytes().all(|b| b.is_ascii_digit()));
+        let canonical =
+            op == "0" || (!op.starts_with('0') && op.bytes().all(|b| b.is_ascii_digit()));
         let op = op.parse().ok().filter(|_| canonical).ok_or(WHAT)?;
         Ok(Self { change: change.parse().map_err(|_| WHAT)?, op, presence })
     }
@@ -236,7 +240,9 @@ mod tests {
     fn a_uuid_has_one_spelling() {
         let text = "01990000-0000-7000-8000-0000000000ab";
         assert_eq!(text.parse::<ChangeId>().unwrap().to_string(), text);
-        for wrong in ["01990000-0000-7000-8000-0000000000AB", "0199000000007000800000000000000ab", ""] {
+        for wrong in
+            ["01990000-0000-7000-8000-0000000000AB", "0199000000007000800000000000000ab", ""]
+        {
             assert!(wrong.parse::<ChangeId>().is_err(), "{wrong}");
         }
     }

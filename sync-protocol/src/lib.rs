@@ -10,6 +10,7 @@ pub mod form;
 pub mod id;
 pub mod record;
 pub mod replica;
+pub mod seal;
 pub mod text;
 pub mod value;
 pub mod view;

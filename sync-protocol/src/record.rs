@@ -99,7 +99,9 @@ pub struct Seal {
 }
 
 /// How an approver judged a change that stands beside a seal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Nobody has judged, or two people differ.
@@ -111,7 +113,9 @@ pub enum Verdict {
 }
 
 /// Why an applied change stands beside the view of its record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum SealClass {
     /// Its author had not seen the seal.
@@ -202,17 +206,24 @@ impl Record {
 
     /// The changes that `change` names and whose puts are not live here: gone already, or not arrived.
     pub fn not_live<'c>(&self, change: &'c Change) -> impl Iterator<Item = ChangeId> + use<'_, 'c> {
-        pairs(change).filter(|(slot, dot)| dot.change != change.id && !self.is_live(slot, *dot)).map(|(_, dot)| dot.change)
+        pairs(change)
+            .filter(|(slot, dot)| dot.change != change.id && !self.is_live(slot, *dot))
+            .map(|(_, dot)| dot.change)
     }
 
     /// Applies one accepted change: a union, so the order of changes makes no difference to any view.
     ///
     /// Returns the top-level fields that it touched. Nothing is changed on an error.
-    pub fn apply(&mut self, stamped: Stamped<'_>, around: Around<'_>) -> Result<BTreeSet<String>, TooManyEarly> {
+    pub fn apply(
+        &mut self,
+        stamped: Stamped<'_>,
+        around: Around<'_>,
+    ) -> Result<BTreeSet<String>, TooManyEarly> {
         let change = stamped.change;
         let (own, early): (BTreeSet<_>, BTreeSet<_>) = pairs(change)
             .filter(|(slot, dot)| {
-                dot.change == change.id || (!self.is_live(slot, *dot) && !(around.applied)(dot.change))
+                dot.change == change.id
+                    || (!self.is_live(slot, *dot) && !(around.applied)(dot.change))
             })
             .partition(|(_, dot)| dot.change == change.id);
         if self.early_gone.union(&early).count() > EARLY_GONE_MAX {
@@ -319,7 +330,8 @@ impl Record {
             register.drop_unused_bases();
             return;
         }
-        let replaced: Vec<Dot> = if keeps { BTreeSet::from_iter(x).into_iter().copied().collect() } else { Vec::new() };
+        let replaced: Vec<Dot> =
+            if keeps { BTreeSet::from_iter(x).into_iter().copied().collect() } else { Vec::new() };
         for base in &replaced {
             register.bases.entry(*base).or_insert(None);
         }
@@ -340,7 +352,8 @@ impl Record {
                 }
             }
             Slot::Cell(at, cell) => {
-                if let Some(register) = self.row_opt_mut(at).and_then(|row| row.cells.get_mut(cell)) {
+                if let Some(register) = self.row_opt_mut(at).and_then(|row| row.cells.get_mut(cell))
+                {
                     register.take_out(dot);
                 }
             }
@@ -383,19 +396,22 @@ impl Record {
     fn is_live(&self, slot: &Slot, dot: Dot) -> bool {
         let row = |at: &RowPath| self.lists.get(&at.field).and_then(|rows| rows.get(&at.row));
         match slot {
-            Slot::Field(field) => self.fields.get(field).is_some_and(|register| register.live.contains_key(&dot)),
+            Slot::Field(field) => {
+                self.fields.get(field).is_some_and(|register| register.live.contains_key(&dot))
+            }
             Slot::Cell(at, cell) => row(at)
                 .and_then(|row| row.cells.get(cell))
                 .is_some_and(|register| register.live.contains_key(&dot)),
             Slot::Payload(at) => row(at).is_some_and(|row| row.payloads.contains_key(&dot)),
             Slot::Position(at) => row(at).is_some_and(|row| row.positions.contains_key(&dot)),
-            Slot::Row(at) => {
-                row(at).is_some_and(|row| row.presences.contains(&dot) || row.removals.contains_key(&dot))
-            }
+            Slot::Row(at) => row(at)
+                .is_some_and(|row| row.presences.contains(&dot) || row.removals.contains_key(&dot)),
             Slot::Deletion => self.deletions.contains_key(&dot),
             Slot::Seal => self.seals.contains_key(&dot),
             Slot::Home => self.homes.contains_key(&dot),
-            Slot::Verdict(change) => self.verdicts.get(change).is_some_and(|live| live.contains_key(&dot)),
+            Slot::Verdict(change) => {
+                self.verdicts.get(change).is_some_and(|live| live.contains_key(&dot))
+            }
         }
     }
 
@@ -439,7 +455,8 @@ impl Record {
         let of = |register: &Register| -> Vec<Dot> {
             register.bases.iter().filter(|(_, base)| base.is_none()).map(|(dot, _)| *dot).collect()
         };
-        let cells = self.lists.values().flat_map(BTreeMap::values).flat_map(|row| row.cells.values());
+        let cells =
+            self.lists.values().flat_map(BTreeMap::values).flat_map(|row| row.cells.values());
         self.fields.values().chain(cells).flat_map(of).collect()
     }
 
@@ -450,9 +467,13 @@ impl Record {
                 let dot = change.dot(index);
                 let register = match path {
                     Path::Field(field) => self.fields.get_mut(field),
-                    Path::Cell(at, cell) => self.row_opt_mut(at).and_then(|row| row.cells.get_mut(cell)),
+                    Path::Cell(at, cell) => {
+                        self.row_opt_mut(at).and_then(|row| row.cells.get_mut(cell))
+                    }
                 };
-                if let Some(base @ None) = register.and_then(|register| register.bases.get_mut(&dot)) {
+                if let Some(base @ None) =
+                    register.and_then(|register| register.bases.get_mut(&dot))
+                {
                     *base = Some(value.clone());
                 }
             }
@@ -468,8 +489,13 @@ impl Record {
 
     /// Notes that the change with this seq may have changed every field: a seal, an unsealing, a verdict.
     pub fn mark_all(&mut self, seq: Seq) {
-        let fields: Vec<String> =
-            self.fields.keys().chain(self.lists.keys()).chain(self.field_seqs.keys()).cloned().collect();
+        let fields: Vec<String> = self
+            .fields
+            .keys()
+            .chain(self.lists.keys())
+            .chain(self.field_seqs.keys())
+            .cloned()
+            .collect();
         self.mark(fields, seq);
     }
 
@@ -498,7 +524,8 @@ impl Register {
     }
 
     fn drop_unused_bases(&mut self) {
-        let named: BTreeSet<Dot> = self.live.values().flat_map(|sibling| sibling.replaced.iter().copied()).collect();
+        let named: BTreeSet<Dot> =
+            self.live.values().flat_map(|sibling| sibling.replaced.iter().copied()).collect();
         self.bases.retain(|dot, _| named.contains(dot));
     }
 }

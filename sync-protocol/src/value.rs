@@ -38,7 +38,8 @@ pub struct BadValue(pub String);
 /// Reads JSON strictly: unique member names, integers within ±(2^53 − 1), no other numbers, no U+0000, depth ≤ 32.
 pub fn parse_strict(text: &str) -> Result<Value, BadValue> {
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Strict { depth: 0 }.deserialize(&mut reader).map_err(|e| BadValue(e.to_string()))?;
+    let value =
+        Strict { depth: 0 }.deserialize(&mut reader).map_err(|e| BadValue(e.to_string()))?;
     reader.end().map_err(|e| BadValue(e.to_string()))?;
     Ok(value)
 }
@@ -133,7 +134,9 @@ pub fn canonical(value: &Value) -> String {
 
 fn write_canonical(value: &Value, out: &mut String) {
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => out.push_str(&value.to_string()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            out.push_str(&value.to_string())
+        }
         Value::Array(items) => {
             out.push('[');
             for (i, item) in items.iter().enumerate() {
@@ -196,7 +199,8 @@ mod tests {
 
     #[test]
     fn canonical_members_are_sorted_by_utf16() {
-        let value: Value = serde_json::from_str("{\"\u{ff61}\":1,\"\u{1f600}\":2,\"a\":[1, \"\\n\"]}").unwrap();
+        let value: Value =
+            serde_json::from_str("{\"\u{ff61}\":1,\"\u{1f600}\":2,\"a\":[1, \"\\n\"]}").unwrap();
         assert_eq!(canonical(&value), "{\"a\":[1,\"\\n\"],\"\u{1f600}\":2,\"\u{ff61}\":1}");
     }
 }

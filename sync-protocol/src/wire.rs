@@ -3,7 +3,8 @@
 use crate::change::Code;
 use crate::clock::{ClockReading, Instant, UnixMillis};
 use crate::id::{
-    AttemptId, Bucket, ChangeId, EpochId, LeaseId, QuarantineId, RecordId, RecordType, ReplicaId, Seq,
+    AttemptId, Bucket, ChangeId, EpochId, LeaseId, QuarantineId, RecordId, RecordType, ReplicaId,
+    Seq,
 };
 use crate::record::RecordBody;
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! Reading a frozen text: every way in which it can be wrong has its own sentence.
 
 use super::{
-    CHANGE_BYTES_MAX, Change, Code, DOTS_MAX, Home, OPS_MAX, Op, POSITION_CHARS_MAX, Path, Refusal, RowPath,
-    WHY_BYTES_MAX,
+    CHANGE_BYTES_MAX, Change, Code, DOTS_MAX, Home, OPS_MAX, Op, POSITION_CHARS_MAX, Path, Refusal,
+    RowPath, WHY_BYTES_MAX,
 };
 use crate::clock::UnixMillis;
 use crate::id::{self, Dot, Seq};
@@ -25,18 +25,23 @@ const BOOT_BYTES_MAX: usize = 64;
 
 pub(super) fn change(text: &str) -> Result<Change, Refusal> {
     if text.len() > CHANGE_BYTES_MAX {
-        return Err(too_big(format!("the change has {} bytes, over {CHANGE_BYTES_MAX}", text.len())));
+        return Err(too_big(format!(
+            "the change has {} bytes, over {CHANGE_BYTES_MAX}",
+            text.len()
+        )));
     }
     let value = value::parse_strict(text).map_err(|e| bad(e.to_string()))?;
     let object = value.as_object().ok_or_else(|| bad("a change is an object"))?;
-    let ops = object.get("ops").and_then(Value::as_array).ok_or_else(|| bad("`ops` is an array"))?;
+    let ops =
+        object.get("ops").and_then(Value::as_array).ok_or_else(|| bad("`ops` is an array"))?;
     if ops.is_empty() {
         return Err(bad("`ops` is empty"));
     }
     if ops.len() > OPS_MAX {
         return Err(too_big(format!("{} ops, over {OPS_MAX}", ops.len())));
     }
-    let ops = ops.iter().enumerate().map(|(i, op)| read_op(i, op)).collect::<Result<Vec<_>, _>>()?;
+    let ops =
+        ops.iter().enumerate().map(|(i, op)| read_op(i, op)).collect::<Result<Vec<_>, _>>()?;
     let named: usize = ops.iter().map(|op| op.named().count()).sum();
     if named > DOTS_MAX {
         return Err(too_big(format!("{named} dots are named, over {DOTS_MAX}")));
@@ -45,7 +50,9 @@ pub(super) fn change(text: &str) -> Result<Change, Refusal> {
         id: parsed(object, "id")?,
         rec: parsed(object, "rec")?,
         kind: parsed(object, "type")?,
-        sv: integer(object, "sv")?.and_then(|sv| u32::try_from(sv).ok()).ok_or_else(|| bad("`sv` is a form version"))?,
+        sv: integer(object, "sv")?
+            .and_then(|sv| u32::try_from(sv).ok())
+            .ok_or_else(|| bad("`sv` is a form version"))?,
         at: UnixMillis::parse(text_of(object, "at")?)
             .ok_or_else(|| bad("`at` is an instant, YYYY-MM-DDTHH:MM:SS.mmmZ"))?,
         mono: integer(object, "mono")?,
@@ -58,7 +65,8 @@ pub(super) fn change(text: &str) -> Result<Change, Refusal> {
 
 fn read_op(index: usize, value: &Value) -> Result<Op, Refusal> {
     let object = value.as_object().ok_or_else(|| bad(format!("op {index} is not an object")))?;
-    let op = op_of(object).map_err(|refusal| Refusal { why: format!("op {index}: {}", refusal.why), ..refusal })?;
+    let op = op_of(object)
+        .map_err(|refusal| Refusal { why: format!("op {index}: {}", refusal.why), ..refusal })?;
     if matches!(op, Op::New { .. }) && index > 0 {
         return Err(bad(format!("op {index}: `new` is op 0 or nothing")));
     }
@@ -72,7 +80,9 @@ fn op_of(op: &Object) -> Result<Op, Refusal> {
             let path = Path::parse(text_of(op, "f")?).ok_or_else(|| bad("`f` is not a path"))?;
             let px = match &path {
                 Path::Cell(..) => row_dots(op, "px")?,
-                Path::Field(_) if op.contains_key("px") => return Err(bad("`px` goes with a cell")),
+                Path::Field(_) if op.contains_key("px") => {
+                    return Err(bad("`px` goes with a cell"));
+                }
                 Path::Field(_) => Vec::new(),
             };
             Op::Set { path, value: member(op, "v")?.clone(), x: bare_dots(op, "x")?, px }
@@ -102,8 +112,14 @@ fn op_of(op: &Object) -> Result<Op, Refusal> {
         },
         "unseal" => Op::Unseal { x: bare_dots(op, "x")?, why: required_why(op)? },
         "accept" => Op::Accept { change: parsed(op, "change")?, x: bare_dots(op, "x")? },
-        "aside" => Op::Aside { change: parsed(op, "change")?, x: bare_dots(op, "x")?, why: required_why(op)? },
-        other => return Err(bad(format!("unknown op {:?}", other.chars().take(32).collect::<String>()))),
+        "aside" => Op::Aside {
+            change: parsed(op, "change")?,
+            x: bare_dots(op, "x")?,
+            why: required_why(op)?,
+        },
+        other => {
+            return Err(bad(format!("unknown op {:?}", other.chars().take(32).collect::<String>())));
+        }
     })
 }
 
@@ -129,7 +145,10 @@ fn row(op: &Object) -> Result<RowPath, Refusal> {
 
 fn optional_position(op: &Object) -> Result<Option<String>, Refusal> {
     let pos = optional_text(op, "pos", POSITION_CHARS_MAX)?;
-    if pos.as_deref().is_some_and(|pos| pos.is_empty() || !pos.bytes().all(|b| b.is_ascii_alphanumeric())) {
+    if pos
+        .as_deref()
+        .is_some_and(|pos| pos.is_empty() || !pos.bytes().all(|b| b.is_ascii_alphanumeric()))
+    {
         return Err(bad("`pos` is 1 to 256 of A-Z a-z 0-9"));
     }
     Ok(pos)
@@ -175,7 +194,9 @@ fn optional_text(object: &Object, name: &str, bytes_max: usize) -> Result<Option
 fn integer(object: &Object, name: &str) -> Result<Option<i64>, Refusal> {
     match object.get(name) {
         None => Ok(None),
-        Some(value) => value.as_i64().map(Some).ok_or_else(|| bad(format!("`{name}` is an integer"))),
+        Some(value) => {
+            value.as_i64().map(Some).ok_or_else(|| bad(format!("`{name}` is an integer")))
+        }
     }
 }
 
@@ -183,7 +204,10 @@ fn parsed<T: FromStr<Err = id::NotAnId>>(object: &Object, name: &str) -> Result<
     text_of(object, name)?.parse().map_err(|e| bad(format!("`{name}` is {e}")))
 }
 
-fn parsed_list<T: FromStr<Err = id::NotAnId>>(object: &Object, name: &str) -> Result<Vec<T>, Refusal> {
+fn parsed_list<T: FromStr<Err = id::NotAnId>>(
+    object: &Object,
+    name: &str,
+) -> Result<Vec<T>, Refusal> {
     let Some(value) = object.get(name) else { return Ok(Vec::new()) };
     let items = value.as_array().ok_or_else(|| bad(format!("`{name}` is an array")))?;
     if items.len() > LIST_MAX {

@@ -100,10 +100,15 @@ mod present {
     use serde_json::Value;
 
     #[expect(clippy::ref_option, reason = "the shape that serde asks for")]
-    pub(super) fn serialize<S: Serializer>(value: &Option<Value>, to: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        value: &Option<Value>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         value.serialize(to)
     }
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Value>, D::Error> {
         Value::deserialize(from).map(Some)
     }
 }
@@ -141,7 +146,9 @@ impl Record {
             floor.is_none_or(|floor| self.field_seqs.get(field).is_some_and(|seq| *seq > floor))
         };
         let mut table = Table::default();
-        for register in self.fields.iter().filter(|(field, _)| wanted(field)).map(|(_, register)| register) {
+        for register in
+            self.fields.iter().filter(|(field, _)| wanted(field)).map(|(_, register)| register)
+        {
             table.note(register.live.keys());
         }
         for rows in self.lists.iter().filter(|(field, _)| wanted(field)).map(|(_, rows)| rows) {
@@ -181,7 +188,16 @@ impl Record {
                 (change, op, DeletionBody { seen, why: deletion.why.clone() })
             })
             .collect();
-        RecordBody { changes, fields, lists, bases, del, seal: self.seal_body(), late: self.beside.clone(), flags }
+        RecordBody {
+            changes,
+            fields,
+            lists,
+            bases,
+            del,
+            seal: self.seal_body(),
+            late: self.beside.clone(),
+            flags,
+        }
     }
 
     fn seal_body(&self) -> Option<SealBody> {
@@ -207,7 +223,9 @@ impl Record {
             verdicts: self
                 .verdicts
                 .iter()
-                .flat_map(|(change, live)| live.iter().map(|(dot, accept)| (*change, *dot, *accept)))
+                .flat_map(|(change, live)| {
+                    live.iter().map(|(dot, accept)| (*change, *dot, *accept))
+                })
                 .collect(),
             seals: self
                 .seals
@@ -263,7 +281,8 @@ impl Record {
         self.deletions.clear();
         for (change, op, deletion) in &body.del {
             let seen = deletion.seen.iter().copied().collect();
-            self.deletions.insert(dots.put(*change, *op)?, Deletion { seen, why: deletion.why.clone() });
+            self.deletions
+                .insert(dots.put(*change, *op)?, Deletion { seen, why: deletion.why.clone() });
         }
         self.seals.clear();
         if let Some(seal) = &body.seal {
@@ -289,7 +308,10 @@ impl Table {
         }
     }
 
-    fn number(&mut self, stamps: &BTreeMap<ChangeId, Stamp>) -> Vec<(ChangeId, UnixMillis, UserId)> {
+    fn number(
+        &mut self,
+        stamps: &BTreeMap<ChangeId, Stamp>,
+    ) -> Vec<(ChangeId, UnixMillis, UserId)> {
         let mut changes = Vec::with_capacity(self.index.len());
         for (id, index) in &mut self.index {
             let stamp = stamps.get(id).expect("every live put was applied with its stamp");
@@ -318,19 +340,30 @@ impl Table {
             r: row.removals.iter().map(|(dot, why)| self.valued(dot, why.clone())).collect(),
             v: row.payloads.iter().map(|(dot, value)| self.valued(dot, value.clone())).collect(),
             pos: row.positions.iter().map(|(dot, pos)| self.valued(dot, pos.clone())).collect(),
-            cells: row.cells.iter().map(|(cell, register)| (cell.clone(), self.values(register))).collect(),
+            cells: row
+                .cells
+                .iter()
+                .map(|(cell, register)| (cell.clone(), self.values(register)))
+                .collect(),
         }
     }
 
-    fn bases_into(&self, bases: &mut BTreeMap<String, Vec<BaseBody>>, path: &str, register: &Register) {
+    fn bases_into(
+        &self,
+        bases: &mut BTreeMap<String, Vec<BaseBody>>,
+        path: &str,
+        register: &Register,
+    ) {
         if register.bases.is_empty() {
             return;
         }
         let of = |base: &Dot| {
-            let naming = register.live.iter().filter(|(_, sibling)| sibling.replaced.contains(base));
+            let naming =
+                register.live.iter().filter(|(_, sibling)| sibling.replaced.contains(base));
             naming.map(|(dot, _)| self.find(dot)).collect()
         };
-        let puts = register.bases.iter().map(|(dot, v)| BaseBody { dot: *dot, of: of(dot), v: v.clone() });
+        let puts =
+            register.bases.iter().map(|(dot, v)| BaseBody { dot: *dot, of: of(dot), v: v.clone() });
         bases.insert(path.to_owned(), puts.collect());
     }
 }
@@ -340,7 +373,8 @@ struct Dots<'a>(&'a RecordBody);
 
 impl Dots<'_> {
     fn change(&self, index: usize) -> Result<ChangeId, Damaged> {
-        let (id, _, _) = self.0.changes.get(index).ok_or_else(|| Damaged(format!("change index {index}")))?;
+        let (id, _, _) =
+            self.0.changes.get(index).ok_or_else(|| Damaged(format!("change index {index}")))?;
         Ok(*id)
     }
 
@@ -348,7 +382,11 @@ impl Dots<'_> {
         Ok(Dot::put(self.change(change)?, op))
     }
 
-    fn register(&self, values: &[Valued<Value>], bases: Option<&Vec<BaseBody>>) -> Result<Register, Damaged> {
+    fn register(
+        &self,
+        values: &[Valued<Value>],
+        bases: Option<&Vec<BaseBody>>,
+    ) -> Result<Register, Damaged> {
         let mut register = Register::default();
         for (change, op, value) in values {
             let sibling = Sibling { value: value.clone(), replaced: Vec::new() };
@@ -358,7 +396,10 @@ impl Dots<'_> {
             register.bases.insert(base.dot, base.v.clone());
             for (change, op) in &base.of {
                 let sibling = register.live.get_mut(&self.put(*change, *op)?);
-                sibling.ok_or_else(|| Damaged("a base of no sibling".to_owned()))?.replaced.push(base.dot);
+                sibling
+                    .ok_or_else(|| Damaged("a base of no sibling".to_owned()))?
+                    .replaced
+                    .push(base.dot);
             }
         }
         Ok(register)

@@ -39,7 +39,8 @@ impl Slot {
 /// The pairs that one op makes gone.
 pub(super) fn named_pairs(op: &Op) -> Vec<(Slot, Dot)> {
     let mut pairs = Vec::new();
-    let mut all = |slot: Slot, dots: &[Dot]| pairs.extend(dots.iter().map(|dot| (slot.clone(), *dot)));
+    let mut all =
+        |slot: Slot, dots: &[Dot]| pairs.extend(dots.iter().map(|dot| (slot.clone(), *dot)));
     match op {
         Op::New { .. } | Op::Del { .. } => {}
         Op::Set { path, x, px, .. } => {
