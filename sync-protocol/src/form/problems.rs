@@ -11,6 +11,7 @@ use crate::clock::UnixMillis;
 use message::Said;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// What a problem stands in the way of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -40,6 +41,7 @@ pub struct Problem {
 }
 
 pub(super) fn of(form: &Form, values: &dyn Values, at: UnixMillis) -> Vec<Problem> {
+    let values = &Shown { values, derived: form.derived(values) };
     let scope = Scope { values, row: None, at };
     let mut found = Vec::new();
     for field in &form.fields {
@@ -71,6 +73,22 @@ pub(super) fn of(form: &Form, values: &dyn Values, at: UnixMillis) -> Vec<Proble
         }
     }
     found
+}
+
+/// The shown values with the derived ones among them, so that a condition may name both.
+struct Shown<'a> {
+    values: &'a dyn Values,
+    derived: BTreeMap<String, Value>,
+}
+
+impl Values for Shown<'_> {
+    fn field(&self, path: &str) -> Option<&Value> {
+        self.derived.get(path).or_else(|| self.values.field(path))
+    }
+
+    fn rows(&self, list: &str) -> Vec<RowValues<'_>> {
+        self.values.rows(list)
+    }
 }
 
 fn register(

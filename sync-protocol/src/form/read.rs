@@ -32,7 +32,7 @@ pub(super) fn form(json: &str) -> Read<Form> {
 
 fn members(body: &Value) -> Read<Form> {
     let mut from = Members::of(body, "")?;
-    let lists = from.get("lists").map(|lists| shared_lists(lists)).transpose()?.unwrap_or_default();
+    let lists = from.get("lists").map(shared_lists).transpose()?.unwrap_or_default();
     let form = Form {
         kind: from.id("type")?,
         version: from.positive("version")?,
@@ -64,10 +64,8 @@ fn shared_lists(lists: &Value) -> Read<BTreeMap<String, Vec<super::Choice>>> {
 fn home(value: &Value) -> Read<Home> {
     let mut from = Members::of(value, "home")?;
     let home = match (from.get("about").is_some(), from.get("bucket").is_some()) {
-        (true, false) => Home::About(from.each("about", |value, at| members::id(value, at))?),
-        (false, true) => {
-            Home::Bucket(from.each("bucket", |value, at| members::segment(value, at))?)
-        }
+        (true, false) => Home::About(from.each("about", members::id)?),
+        (false, true) => Home::Bucket(from.each("bucket", members::segment)?),
         _ => return Err(Why::NotA("either about or bucket").at("home")),
     };
     from.end()?;
@@ -108,7 +106,7 @@ fn state(value: &Value, at: &str) -> Read<State> {
 fn transition(value: &Value, at: &str) -> Read<Transition> {
     let mut from = Members::of(value, at)?;
     let way = Transition {
-        from: from.each("from", |value, at| members::segment(value, at))?,
+        from: from.each("from", members::segment)?,
         to: from.segment("to")?,
         offline: from.word("offline", "way (yes, request, no)", |word| {
             Some(match word {

@@ -11,20 +11,17 @@ pub(super) fn field(value: &Value, at: &str, lists: &Lists) -> Read<Field> {
     let mut from = Members::of(value, at)?;
     let kind = from.word("kind", "kind of field", kind)?;
     let section = from.segment("section")?;
-    let cells = match kind {
-        Kind::Rows | Kind::Photos | Kind::Refs => {
-            from.each("cells", |value, at| cell(value, at, lists))?
-        }
-        _ => Vec::new(),
+    let cells = if matches!(kind, Kind::Rows | Kind::Photos | Kind::Refs) {
+        from.each("cells", |value, at| cell(value, at, lists))?
+    } else {
+        Vec::new()
     };
     if kind == Kind::Rows && cells.is_empty() {
         return Err(Why::Missing("cells").at(at));
     }
     let check = (kind == Kind::Check).then(|| check(&mut from)).transpose()?;
-    let builtin = match kind {
-        Kind::Derived => Some(from.word("builtin", "built-in", Builtin::named)?),
-        _ => None,
-    };
+    let computed = kind == Kind::Derived;
+    let builtin = computed.then(|| from.word("builtin", "built-in", Builtin::named)).transpose()?;
     common(
         from,
         kind,
@@ -85,12 +82,13 @@ fn common(mut from: Members<'_>, kind: Kind, lists: &Lists, known: Field) -> Rea
         field.relevant = condition(&mut from, "relevant")?;
     }
     if matches!(kind, Kind::Choice | Kind::MultiChoice) {
-        field.choices = match from.need("choices")? {
-            Value::String(name) => lists.get(name).cloned().ok_or_else(|| {
-                Why::UnknownWord { what: "list of choices", word: name.clone() }
-                    .at(&from.place("choices"))
+        let said = from.need("choices")?;
+        let at = from.place("choices");
+        field.choices = match said.as_str() {
+            None => choices(said, &at)?,
+            Some(name) => lists.get(name).cloned().ok_or_else(|| {
+                Why::UnknownWord { what: "list of choices", word: name.to_owned() }.at(&at)
             })?,
-            own => choices(own, &from.place("choices"))?,
         };
     }
     if kind == Kind::Number {
@@ -98,7 +96,7 @@ fn common(mut from: Members<'_>, kind: Kind, lists: &Lists, known: Field) -> Rea
         field.unit = from.text_if_any("unit")?;
     }
     if matches!(kind, Kind::Ref | Kind::Refs) {
-        field.to = from.each("to", |value, at| members::id(value, at))?;
+        field.to = from.each("to", members::id)?;
     }
     let measured = matches!(kind, Kind::Number | Kind::Date | Kind::Datetime);
     if measured {
