@@ -1,5 +1,6 @@
 //! The head row of a tenant: where its journal ends. Its lock is the last one before commit.
 
+use crate::sql::{from_row, on_conn};
 use crate::{StorageError, Tx};
 use sync_protocol::id::{EpochId, Seq, Tenant};
 
@@ -13,6 +14,12 @@ pub struct Head {
     /// The last seq that a reported backup holds.
     pub backup_seq: Option<Seq>,
 }
+
+from_row!(Head, |row| Self {
+    seq: Seq(row.try_get("seq")?),
+    epoch: EpochId(row.try_get("epoch")?),
+    backup_seq: row.try_get::<Option<i64>, _>("backup_seq")?.map(Seq),
+});
 
 impl Tx {
     /// The head row of a tenant: where its journal ends. Its lock is the last one before commit.
@@ -28,31 +35,56 @@ pub struct HeadRow<'tx>(&'tx mut Tx);
 impl HeadRow<'_> {
     /// Reads the head; `None` if there is no such tenant.
     pub async fn find(&mut self, tenant: &Tenant) -> Result<Option<Head>, StorageError> {
-        _ = (tenant,);
-        todo!()
+        const SQL: &str = "select seq, epoch, backup_seq from tenant_head where tenant = $1";
+        let tenant = tenant.as_str();
+        Ok(on_conn!(self.0, |conn| sqlx::query_as(SQL).bind(tenant).fetch_optional(conn).await?))
     }
 
     /// Reads the head of a tenant that exists; [`StorageError::Damaged`] if it has none.
     pub async fn read(&mut self, tenant: &Tenant) -> Result<Head, StorageError> {
-        _ = (tenant,);
-        todo!()
+        self.find(tenant).await?.ok_or_else(no_head)
     }
 
-    /// Takes the next `count` seqs and gives the head after them: they end at its `seq`. Take it last before commit.
+    /// Takes the next `count` seqs and gives the head after them: they end at its `seq`.
+    ///
+    /// This is the last lock before commit, so that seqs become visible in their order and without gaps.
     pub async fn advance(&mut self, tenant: &Tenant, count: i64) -> Result<Head, StorageError> {
-        _ = (tenant, count);
-        todo!()
+        const SQL: &str = "
+            update tenant_head set seq = seq + $2 where tenant = $1
+            returning seq, epoch, backup_seq";
+        let tenant = tenant.as_str();
+        let head = on_conn!(self.0, |conn| {
+            sqlx::query_as(SQL).bind(tenant).bind(count).fetch_optional(conn).await?
+        });
+        head.ok_or_else(no_head)
     }
 
     /// Begins another history, after a restore or a rollback.
     pub async fn new_epoch(&mut self, tenant: &Tenant, epoch: EpochId) -> Result<(), StorageError> {
-        _ = (tenant, epoch);
-        todo!()
+        const SQL: &str = "update tenant_head set epoch = $2 where tenant = $1";
+        let tenant = tenant.as_str();
+        let written = on_conn!(self.0, |conn| {
+            sqlx::query(SQL).bind(tenant).bind(epoch.0).execute(conn).await?.rows_affected()
+        });
+        if written == 1 { Ok(()) } else { Err(no_head()) }
     }
 
-    /// Notes that a backup holds everything up to `seq`; a smaller one than before changes nothing.
+    /// Notes that a backup holds everything up to `seq`; one that holds less than the last changes nothing.
+    ///
+    /// [`StorageError::Stale`] if the journal does not reach to `seq`.
     pub async fn backup_done(&mut self, tenant: &Tenant, seq: Seq) -> Result<(), StorageError> {
-        _ = (tenant, seq);
-        todo!()
+        const SQL: &str = "
+            update tenant_head
+               set backup_seq = case when backup_seq > $2 then backup_seq else $2 end
+             where tenant = $1 and seq >= $2";
+        let tenant = tenant.as_str();
+        let written = on_conn!(self.0, |conn| {
+            sqlx::query(SQL).bind(tenant).bind(seq.0).execute(conn).await?.rows_affected()
+        });
+        if written == 1 { Ok(()) } else { Err(StorageError::Stale) }
     }
+}
+
+fn no_head() -> StorageError {
+    StorageError::Damaged("tenant_head: no row for this tenant".to_owned())
 }

@@ -1,10 +1,12 @@
 //! The journal: every accepted change, its bytes as they were frozen.
 
-use crate::{Hash, QuarantineState, StorageError, Tx};
+use crate::sql::{Ids, from_row, hash, on_conn, parsed, sql, stored_as, with_rows};
+use crate::{Hash, StorageError, Tx};
 use sync_protocol::{
     clock::UnixMillis,
     id::{ChangeId, DeviceId, QuarantineId, RecordId, Seq, Tenant, UserId},
 };
+use uuid::Uuid;
 
 /// How a change came to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +92,45 @@ pub struct ChangeRow {
     pub flags: String,
 }
 
+stored_as!(Via { Tablet = "tablet", Console = "console", Server = "server", Import = "import" });
+
+macro_rules! columns {
+    () => {
+        "seq, id, rec, hash, body, via, author, device, t_recv, t_eff, late, flags"
+    };
+}
+
+from_row!(ChangeRow, |row| Self {
+    seq: Seq(row.try_get("seq")?),
+    id: ChangeId(row.try_get("id")?),
+    rec: RecordId(row.try_get("rec")?),
+    hash: hash("hash", row.try_get("hash")?)?,
+    body: row.try_get("body")?,
+    via: parsed("via", row.try_get("via")?)?,
+    by: UserId(row.try_get("author")?),
+    device: row.try_get::<Option<_>, _>("device")?.map(DeviceId),
+    t_recv: UnixMillis(row.try_get("t_recv")?),
+    t_eff: UnixMillis(row.try_get("t_eff")?),
+    late: row.try_get("late")?,
+    flags: row.try_get("flags")?,
+});
+
+from_row!(Stored, |row| Self {
+    id: ChangeId(row.try_get("id")?),
+    hash: hash("hash", row.try_get("hash")?)?,
+    seq: Seq(row.try_get("seq")?),
+    t_eff: UnixMillis(row.try_get("t_eff")?),
+    rec: row.try_get::<Option<_>, _>("rec")?.map(RecordId),
+    by: UserId(row.try_get("author")?),
+    outcome: match row.try_get::<Option<_>, _>("q")?.map(QuarantineId) {
+        Some(q) if row.try_get::<bool, _>("open")? => {
+            Outcome::Quarantined { q, code: row.try_get("code")? }
+        }
+        Some(q) => Outcome::Closed { q, code: row.try_get("code")? },
+        None => row.try_get::<Option<_>, _>("late")?.map_or(Outcome::Applied, Outcome::Late),
+    },
+});
+
 impl Tx {
     /// The journal: every accepted change, its bytes as they were frozen.
     pub fn journal(&mut self) -> Journal<'_> {
@@ -102,24 +143,55 @@ impl Tx {
 pub struct Journal<'tx>(&'tx mut Tx);
 
 impl Journal<'_> {
-    /// Tells what became of these changes, by id: of journal and quarantine, a released one once, as applied. An id that was used again with other bytes appears once per hash.
+    /// Tells what became of these changes, by id and seq, in journal and quarantine; a released one is applied.
+    ///
+    /// An id that was used again with other bytes appears once per hash.
     pub async fn outcomes(
         &mut self,
         tenant: &Tenant,
         ids: &[ChangeId],
     ) -> Result<Vec<Stored>, StorageError> {
-        _ = (tenant, ids);
-        todo!()
+        let sql = sql!(
+            self.0,
+            "select id, hash, seq, t_eff, rec, author, late, null as q, null as code, false as open
+               from change where tenant = $1 and id ", (ids "$2"),
+            " union all
+             select id, hash, seq, t_eff, rec, author, null, q, code, state = 'open'
+               from quarantine where tenant = $1 and state <> 'released' and id ", (ids "$2"),
+            " order by id, seq"
+        );
+        let ids = Ids::of(ids.iter().map(|id| id.0));
+        let tenant = tenant.as_str();
+        Ok(on_conn!(self.0, |conn| sqlx::query_as(sql)
+            .bind(tenant)
+            .bind(ids)
+            .fetch_all(conn)
+            .await?))
     }
 
-    /// Appends changes.
+    /// Appends changes; [`StorageError::AlreadyStored`] if an id or a seq is taken.
     pub async fn append(
         &mut self,
         tenant: &Tenant,
         changes: &[ChangeRow],
     ) -> Result<(), StorageError> {
-        _ = (tenant, changes);
-        todo!()
+        const INTO: &str = concat!("insert into change (tenant, ", columns!(), ") ");
+        with_rows!(self.0, INTO, changes, |row| [
+            text tenant.as_str(),
+            bigint row.seq.0,
+            uuid row.id.0,
+            uuid row.rec.0,
+            bytea row.hash.as_slice(),
+            bytea row.body.as_slice(),
+            text row.via.as_str(),
+            uuid row.by.0,
+            uuid row.device.map(|id| id.0),
+            bigint row.t_recv.0,
+            bigint row.t_eff.0,
+            text row.late.as_deref(),
+            text row.flags.as_str(),
+        ], "");
+        Ok(())
     }
 
     /// Lists all changes of a record in seq order.
@@ -128,8 +200,7 @@ impl Journal<'_> {
         tenant: &Tenant,
         rec: RecordId,
     ) -> Result<Vec<ChangeRow>, StorageError> {
-        _ = (tenant, rec);
-        todo!()
+        self.page_of_record(tenant, rec, Seq(0), u32::MAX).await
     }
 
     /// Lists up to `limit` changes of a record with a seq above `after`, in seq order.
@@ -140,8 +211,21 @@ impl Journal<'_> {
         after: Seq,
         limit: u32,
     ) -> Result<Vec<ChangeRow>, StorageError> {
-        _ = (tenant, rec, after, limit);
-        todo!()
+        const SQL: &str = concat!(
+            "select ",
+            columns!(),
+            " from change where tenant = $1 and rec = $2 and seq > $3 order by seq limit $4"
+        );
+        let tenant = tenant.as_str();
+        Ok(on_conn!(self.0, |conn| {
+            sqlx::query_as(SQL)
+                .bind(tenant)
+                .bind(rec.0)
+                .bind(after.0)
+                .bind(i64::from(limit))
+                .fetch_all(conn)
+                .await?
+        }))
     }
 
     /// Reads the frozen bytes of these changes, by id; unknown ones are absent.
@@ -150,18 +234,37 @@ impl Journal<'_> {
         tenant: &Tenant,
         ids: &[ChangeId],
     ) -> Result<Vec<(ChangeId, Vec<u8>)>, StorageError> {
-        _ = (tenant, ids);
-        todo!()
+        let sql = sql!(
+            self.0,
+            "select id, body from change where tenant = $1 and id ", (ids "$2"), " order by id"
+        );
+        let ids = Ids::of(ids.iter().map(|id| id.0));
+        let tenant = tenant.as_str();
+        let rows: Vec<(Uuid, Vec<u8>)> = on_conn!(self.0, |conn| sqlx::query_as(sql)
+            .bind(tenant)
+            .bind(ids)
+            .fetch_all(conn)
+            .await?);
+        Ok(rows.into_iter().map(|(id, body)| (ChangeId(id), body)).collect())
     }
 
-    /// Names the change whose first receipt or acceptance took `seq`; one in quarantine without a readable id is named by its quarantine id.
+    /// Names the change whose receipt or acceptance took `seq`.
+    ///
+    /// One in quarantine without a readable id is named by its quarantine id.
     pub async fn id_at(
         &mut self,
         tenant: &Tenant,
         seq: Seq,
     ) -> Result<Option<ChangeId>, StorageError> {
-        _ = (tenant, seq);
-        todo!()
+        const SQL: &str = "
+            select id from change where tenant = $1 and seq = $2
+            union all
+            select coalesce(id, q) from quarantine where tenant = $1 and seq = $2";
+        let tenant = tenant.as_str();
+        let id: Option<Uuid> = on_conn!(self.0, |conn| {
+            sqlx::query_scalar(SQL).bind(tenant).bind(seq.0).fetch_optional(conn).await?
+        });
+        Ok(id.map(ChangeId))
     }
 
     /// Marks a change late, or not late any more; [`StorageError::Stale`] if it is not stored.
@@ -171,7 +274,11 @@ impl Journal<'_> {
         id: ChangeId,
         late: Option<&str>,
     ) -> Result<(), StorageError> {
-        _ = (tenant, id, late);
-        todo!()
+        const SQL: &str = "update change set late = $3 where tenant = $1 and id = $2";
+        let tenant = tenant.as_str();
+        let written = on_conn!(self.0, |conn| {
+            sqlx::query(SQL).bind(tenant).bind(id.0).bind(late).execute(conn).await?.rows_affected()
+        });
+        if written == 1 { Ok(()) } else { Err(StorageError::Stale) }
     }
 }

@@ -1,5 +1,6 @@
 //! Signing keys of the server, by purpose.
 
+use crate::sql::{from_row, on_conn};
 use crate::{StorageError, Tx};
 use sync_protocol::clock::UnixMillis;
 
@@ -31,6 +32,16 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
+from_row!(SigningKey, |row| Self {
+    kid: row.try_get("kid")?,
+    alg: row.try_get("alg")?,
+    pkcs8: row.try_get("pkcs8")?,
+    public_jwk: row.try_get("public_jwk")?,
+    created_at: UnixMillis(row.try_get("created_at")?),
+    retire_at: row.try_get::<Option<_>, _>("retire_at")?.map(UnixMillis),
+    purpose: row.try_get("purpose")?,
+});
+
 impl Tx {
     /// Signing keys of the server, by purpose.
     pub fn keys(&mut self) -> Keys<'_> {
@@ -45,25 +56,46 @@ pub struct Keys<'tx>(&'tx mut Tx);
 impl Keys<'_> {
     /// Stores a key.
     pub async fn insert(&mut self, key: &SigningKey) -> Result<(), StorageError> {
-        _ = (key,);
-        todo!()
+        const SQL: &str = "
+            insert into signing_key (kid, alg, pkcs8, public_jwk, created_at, retire_at, purpose)
+            values ($1, $2, $3, $4, $5, $6, $7)";
+        on_conn!(self.0, |conn| {
+            sqlx::query(SQL)
+                .bind(&key.kid)
+                .bind(&key.alg)
+                .bind(&key.pkcs8)
+                .bind(&key.public_jwk)
+                .bind(key.created_at.0)
+                .bind(key.retire_at.map(|at| at.0))
+                .bind(&key.purpose)
+                .execute(conn)
+                .await?;
+        });
+        Ok(())
     }
 
     /// Lists the keys of a purpose, newest first, retired ones too.
     pub async fn list(&mut self, purpose: &str) -> Result<Vec<SigningKey>, StorageError> {
-        _ = (purpose,);
-        todo!()
+        const SQL: &str = "
+            select kid, alg, pkcs8, public_jwk, created_at, retire_at, purpose
+              from signing_key where purpose = $1 order by created_at desc, kid";
+        Ok(on_conn!(self.0, |conn| sqlx::query_as(SQL).bind(purpose).fetch_all(conn).await?))
     }
 
     /// Sets when a key retires; [`StorageError::Stale`] if it is unknown.
     pub async fn retire(&mut self, kid: &str, at: UnixMillis) -> Result<(), StorageError> {
-        _ = (kid, at);
-        todo!()
+        const SQL: &str = "update signing_key set retire_at = $2 where kid = $1";
+        let written = on_conn!(self.0, |conn| {
+            sqlx::query(SQL).bind(kid).bind(at.0).execute(conn).await?.rows_affected()
+        });
+        if written == 1 { Ok(()) } else { Err(StorageError::Stale) }
     }
 
     /// Removes keys that retired before `before` and gives how many.
     pub async fn remove_retired(&mut self, before: UnixMillis) -> Result<u64, StorageError> {
-        _ = (before,);
-        todo!()
+        const SQL: &str = "delete from signing_key where retire_at < $1";
+        Ok(on_conn!(self.0, |conn| {
+            sqlx::query(SQL).bind(before.0).execute(conn).await?.rows_affected()
+        }))
     }
 }

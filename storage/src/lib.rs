@@ -10,7 +10,9 @@ mod grants;
 mod head;
 mod journal;
 mod keys;
+mod migrations;
 mod nonces;
+mod open;
 mod placements;
 mod pointers;
 mod purges;
@@ -21,6 +23,7 @@ mod replicas;
 mod seals;
 mod secrets;
 mod sessions;
+mod sql;
 mod tenants;
 mod users;
 

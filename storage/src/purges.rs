@@ -1,5 +1,6 @@
 //! Purge receipts: a tablet reported that a bucket is erased from it.
 
+use crate::sql::{from_row, on_conn, parsed, with_rows};
 use crate::{StorageError, Tx};
 use sync_protocol::{
     clock::UnixMillis,
@@ -19,6 +20,13 @@ pub struct PurgeReceipt {
     pub received_at: UnixMillis,
 }
 
+from_row!(PurgeReceipt, |row| Self {
+    device: DeviceId(row.try_get("device")?),
+    bucket: parsed("bucket", row.try_get("bucket")?)?,
+    at_seq: Seq(row.try_get("at_seq")?),
+    received_at: UnixMillis(row.try_get("received_at")?),
+});
+
 impl Tx {
     /// Purge receipts: a tablet reported that a bucket is erased from it.
     pub fn purges(&mut self) -> Purges<'_> {
@@ -37,8 +45,16 @@ impl Purges<'_> {
         tenant: &Tenant,
         receipts: &[PurgeReceipt],
     ) -> Result<(), StorageError> {
-        _ = (tenant, receipts);
-        todo!()
+        const INTO: &str =
+            "insert into purge_receipt (tenant, device, bucket, at_seq, received_at) ";
+        with_rows!(self.0, INTO, receipts, |row| [
+            text tenant.as_str(),
+            uuid row.device.0,
+            text row.bucket.as_str(),
+            bigint row.at_seq.0,
+            bigint row.received_at.0,
+        ], " on conflict (tenant, device, bucket, at_seq) do nothing");
+        Ok(())
     }
 
     /// Lists the reports of a device, by bucket and seq.
@@ -47,7 +63,12 @@ impl Purges<'_> {
         tenant: &Tenant,
         device: DeviceId,
     ) -> Result<Vec<PurgeReceipt>, StorageError> {
-        _ = (tenant, device);
-        todo!()
+        const SQL: &str = "
+            select device, bucket, at_seq, received_at from purge_receipt
+             where tenant = $1 and device = $2 order by bucket, at_seq";
+        let tenant = tenant.as_str();
+        Ok(on_conn!(self.0, |conn| {
+            sqlx::query_as(SQL).bind(tenant).bind(device.0).fetch_all(conn).await?
+        }))
     }
 }

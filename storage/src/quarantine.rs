@@ -1,5 +1,8 @@
 //! Quarantine: changes that were received and not applied, kept until a person looks.
 
+use crate::sql::{
+    Ids, Texts, from_row, hash, on_conn, parsed, parsed_option, sql, stored_as, with_rows,
+};
 use crate::{Hash, StorageError, Tx, Via};
 use sync_protocol::{
     clock::UnixMillis,
@@ -73,6 +76,54 @@ pub struct QuarantineFilter {
     pub limit: u32,
 }
 
+stored_as!(QuarantineState { Open = "open", Released = "released", Closed = "closed" });
+
+macro_rules! columns {
+    () => {
+        "q, seq, id, hash, body, rec, about, type, claims, via, author, device, t_recv, t_eff, \
+         code, state, closed_by, closed_at, why"
+    };
+}
+
+/// The live pointers of the record that a quarantined change names in this column.
+macro_rules! placed {
+    ($rec:literal) => {
+        concat!(
+            "from pointer where pointer.tenant = quarantine.tenant and pointer.live and pointer.rec = ",
+            $rec
+        )
+    };
+}
+
+/// Those of them whose bucket is … in the set that follows.
+macro_rules! within {
+    ($rec:literal) => {
+        concat!(placed!($rec), " and pointer.bucket ")
+    };
+}
+
+from_row!(Quarantined, |row| Self {
+    q: QuarantineId(row.try_get("q")?),
+    seq: Seq(row.try_get("seq")?),
+    id: row.try_get::<Option<_>, _>("id")?.map(ChangeId),
+    hash: hash("hash", row.try_get("hash")?)?,
+    body: row.try_get("body")?,
+    rec: row.try_get::<Option<_>, _>("rec")?.map(RecordId),
+    about: row.try_get::<Option<_>, _>("about")?.map(RecordId),
+    type_: parsed_option("type", row.try_get("type")?)?,
+    claims: parsed_option("claims", row.try_get("claims")?)?,
+    via: parsed("via", row.try_get("via")?)?,
+    by: UserId(row.try_get("author")?),
+    device: row.try_get::<Option<_>, _>("device")?.map(DeviceId),
+    t_recv: UnixMillis(row.try_get("t_recv")?),
+    t_eff: UnixMillis(row.try_get("t_eff")?),
+    code: row.try_get("code")?,
+    state: parsed("state", row.try_get("state")?)?,
+    closed_by: row.try_get::<Option<_>, _>("closed_by")?.map(UserId),
+    closed_at: row.try_get::<Option<_>, _>("closed_at")?.map(UnixMillis),
+    why: row.try_get("why")?,
+});
+
 impl Tx {
     /// Quarantine: changes that were received and not applied, kept until a person looks.
     pub fn quarantine(&mut self) -> Quarantine<'_> {
@@ -85,14 +136,36 @@ impl Tx {
 pub struct Quarantine<'tx>(&'tx mut Tx);
 
 impl Quarantine<'_> {
-    /// Stores quarantined changes.
+    /// Stores quarantined changes; [`StorageError::AlreadyStored`] if the same bytes are here under the same id.
     pub async fn append(
         &mut self,
         tenant: &Tenant,
         rows: &[Quarantined],
     ) -> Result<(), StorageError> {
-        _ = (tenant, rows);
-        todo!()
+        const INTO: &str = concat!("insert into quarantine (tenant, ", columns!(), ") ");
+        with_rows!(self.0, INTO, rows, |row| [
+            text tenant.as_str(),
+            uuid row.q.0,
+            bigint row.seq.0,
+            uuid row.id.map(|id| id.0),
+            bytea row.hash.as_slice(),
+            bytea row.body.as_slice(),
+            uuid row.rec.map(|id| id.0),
+            uuid row.about.map(|id| id.0),
+            text row.type_.as_ref().map(RecordType::as_str),
+            text row.claims.as_ref().map(Bucket::as_str),
+            text row.via.as_str(),
+            uuid row.by.0,
+            uuid row.device.map(|id| id.0),
+            bigint row.t_recv.0,
+            bigint row.t_eff.0,
+            text row.code.as_str(),
+            text row.state.as_str(),
+            uuid row.closed_by.map(|id| id.0),
+            bigint row.closed_at.map(|at| at.0),
+            text row.why.as_deref(),
+        ], "");
+        Ok(())
     }
 
     /// Lists the open ones that name one of these records, as record or as subject, in seq order.
@@ -101,8 +174,19 @@ impl Quarantine<'_> {
         tenant: &Tenant,
         recs: &[RecordId],
     ) -> Result<Vec<Quarantined>, StorageError> {
-        _ = (tenant, recs);
-        todo!()
+        let sql = sql!(
+            self.0,
+            "select ", {columns!()}, " from quarantine
+              where tenant = $1 and state = 'open' and (rec ", (ids "$2"), " or about ", (ids "$2"),
+            ") order by seq"
+        );
+        let ids = Ids::of(recs.iter().map(|rec| rec.0));
+        let tenant = tenant.as_str();
+        Ok(on_conn!(self.0, |conn| sqlx::query_as(sql)
+            .bind(tenant)
+            .bind(ids)
+            .fetch_all(conn)
+            .await?))
     }
 
     /// Finds one.
@@ -111,8 +195,12 @@ impl Quarantine<'_> {
         tenant: &Tenant,
         q: QuarantineId,
     ) -> Result<Option<Quarantined>, StorageError> {
-        _ = (tenant, q);
-        todo!()
+        const SQL: &str =
+            concat!("select ", columns!(), " from quarantine where tenant = $1 and q = $2");
+        let tenant = tenant.as_str();
+        Ok(on_conn!(self.0, |conn| {
+            sqlx::query_as(SQL).bind(tenant).bind(q.0).fetch_optional(conn).await?
+        }))
     }
 
     /// Lists the open ones of an author on a record, in seq order.
@@ -122,19 +210,40 @@ impl Quarantine<'_> {
         by: UserId,
         rec: RecordId,
     ) -> Result<Vec<Quarantined>, StorageError> {
-        _ = (tenant, by, rec);
-        todo!()
+        const SQL: &str = concat!(
+            "select ",
+            columns!(),
+            " from quarantine
+              where tenant = $1 and rec = $2 and author = $3 and state = 'open' order by seq"
+        );
+        let tenant = tenant.as_str();
+        Ok(on_conn!(self.0, |conn| {
+            sqlx::query_as(SQL).bind(tenant).bind(rec.0).bind(by.0).fetch_all(conn).await?
+        }))
     }
 
-    /// Lists the open ones of a type, in seq order, for the day its form is published.
+    /// Lists up to `limit` open ones of a type, in seq order, for the day its form is published.
     pub async fn open_of_type(
         &mut self,
         tenant: &Tenant,
         type_: &RecordType,
         limit: u32,
     ) -> Result<Vec<Quarantined>, StorageError> {
-        _ = (tenant, type_, limit);
-        todo!()
+        const SQL: &str = concat!(
+            "select ",
+            columns!(),
+            " from quarantine
+              where tenant = $1 and type = $2 and state = 'open' order by seq limit $3"
+        );
+        let tenant = tenant.as_str();
+        Ok(on_conn!(self.0, |conn| {
+            sqlx::query_as(SQL)
+                .bind(tenant)
+                .bind(type_.as_str())
+                .bind(i64::from(limit))
+                .fetch_all(conn)
+                .await?
+        }))
     }
 
     /// Lists quarantined changes, newest first.
@@ -143,8 +252,30 @@ impl Quarantine<'_> {
         tenant: &Tenant,
         filter: &QuarantineFilter,
     ) -> Result<Vec<Quarantined>, StorageError> {
-        _ = (tenant, filter);
-        todo!()
+        let sql = sql!(
+            self.0,
+            "select ", {columns!()}, " from quarantine
+              where tenant = $1 and ($2 is null or state = $2) and seq < $3
+                and ($4 or exists (select 1 ", {within!("quarantine.rec")}, (texts "$5"), ")
+                 or not exists (select 1 ", {placed!("quarantine.rec")}, ")
+                and (exists (select 1 ", {within!("quarantine.about")}, (texts "$5"), ")
+                 or not exists (select 1 ", {placed!("quarantine.about")}, ")
+                and coalesce(claims, 'inbox:unplaced') ", (texts "$5"),
+            ")) order by seq desc limit $6"
+        );
+        let buckets = filter.buckets.as_deref().unwrap_or_default();
+        let texts = Texts::of(buckets.iter().map(Bucket::as_str));
+        Ok(on_conn!(self.0, |conn| {
+            sqlx::query_as(sql)
+                .bind(tenant.as_str())
+                .bind(filter.state.map(QuarantineState::as_str))
+                .bind(filter.before.map_or(i64::MAX, |seq| seq.0))
+                .bind(filter.buckets.is_none())
+                .bind(texts)
+                .bind(i64::from(filter.limit))
+                .fetch_all(conn)
+                .await?
+        }))
     }
 
     /// Settles an open one; [`StorageError::Stale`] if it is not open.
@@ -157,8 +288,22 @@ impl Quarantine<'_> {
         at: UnixMillis,
         why: Option<&str>,
     ) -> Result<(), StorageError> {
-        _ = (tenant, q, state, by, at, why);
-        todo!()
+        const SQL: &str = "
+            update quarantine set state = $3, closed_by = $4, closed_at = $5, why = $6
+             where tenant = $1 and q = $2 and state = 'open'";
+        let written = on_conn!(self.0, |conn| {
+            sqlx::query(SQL)
+                .bind(tenant.as_str())
+                .bind(q.0)
+                .bind(state.as_str())
+                .bind(by.map(|user| user.0))
+                .bind(at.0)
+                .bind(why)
+                .execute(conn)
+                .await?
+                .rows_affected()
+        });
+        if written == 1 { Ok(()) } else { Err(StorageError::Stale) }
     }
 
     /// Adds up the bytes of the open ones of a device.
@@ -167,13 +312,19 @@ impl Quarantine<'_> {
         tenant: &Tenant,
         device: DeviceId,
     ) -> Result<i64, StorageError> {
-        _ = (tenant, device);
-        todo!()
+        const SQL: &str = "
+            select cast(coalesce(sum(length(body)), 0) as bigint) from quarantine
+             where tenant = $1 and device = $2 and state = 'open'";
+        let tenant = tenant.as_str();
+        Ok(on_conn!(self.0, |conn| {
+            sqlx::query_scalar(SQL).bind(tenant).bind(device.0).fetch_one(conn).await?
+        }))
     }
 
     /// Counts the open ones.
     pub async fn count_open(&mut self, tenant: &Tenant) -> Result<i64, StorageError> {
-        _ = (tenant,);
-        todo!()
+        const SQL: &str = "select count(*) from quarantine where tenant = $1 and state = 'open'";
+        let tenant = tenant.as_str();
+        Ok(on_conn!(self.0, |conn| sqlx::query_scalar(SQL).bind(tenant).fetch_one(conn).await?))
     }
 }

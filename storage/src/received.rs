@@ -1,5 +1,6 @@
 //! Received: which change came under which n of a replica.
 
+use crate::sql::{from_row, hash, on_conn, with_rows};
 use crate::{Hash, StorageError, Tx};
 use sync_protocol::id::{ChangeId, ReplicaId, Seq, Tenant};
 
@@ -17,6 +18,14 @@ pub struct Received {
     /// The seq of its first receipt, by whatever replica.
     pub seq: Seq,
 }
+
+from_row!(Received, |row| Self {
+    replica: ReplicaId(row.try_get("replica")?),
+    n: row.try_get("n")?,
+    id: ChangeId(row.try_get("id")?),
+    hash: hash("hash", row.try_get("hash")?)?,
+    seq: Seq(row.try_get("seq")?),
+});
 
 impl Tx {
     /// Received: which change came under which n of a replica.
@@ -38,14 +47,33 @@ impl ReceivedRows<'_> {
         from_n: i64,
         to_n: i64,
     ) -> Result<Vec<Received>, StorageError> {
-        _ = (tenant, replica, from_n, to_n);
-        todo!()
+        const SQL: &str = "
+            select replica, n, id, hash, seq from received
+             where tenant = $1 and replica = $2 and n between $3 and $4 order by n";
+        let tenant = tenant.as_str();
+        Ok(on_conn!(self.0, |conn| {
+            sqlx::query_as(SQL)
+                .bind(tenant)
+                .bind(replica.0)
+                .bind(from_n)
+                .bind(to_n)
+                .fetch_all(conn)
+                .await?
+        }))
     }
 
-    /// Notes what came.
+    /// Notes what came; [`StorageError::AlreadyStored`] if an n is taken.
     pub async fn append(&mut self, tenant: &Tenant, rows: &[Received]) -> Result<(), StorageError> {
-        _ = (tenant, rows);
-        todo!()
+        const INTO: &str = "insert into received (tenant, replica, n, id, hash, seq) ";
+        with_rows!(self.0, INTO, rows, |row| [
+            text tenant.as_str(),
+            uuid row.replica.0,
+            bigint row.n,
+            uuid row.id.0,
+            bytea row.hash.as_slice(),
+            bigint row.seq.0,
+        ], "");
+        Ok(())
     }
 
     /// Gives the largest n with 1…n all first received at or before `backup_seq`; 0 for none.
@@ -55,7 +83,21 @@ impl ReceivedRows<'_> {
         replica: ReplicaId,
         backup_seq: Seq,
     ) -> Result<i64, StorageError> {
-        _ = (tenant, replica, backup_seq);
-        todo!()
+        // The ns of a replica have no gaps, so the first that is not covered tells how many are.
+        const SQL: &str = "
+            select coalesce(
+                (select min(n) - 1 from received
+                  where tenant = $1 and replica = $2 and seq > $3),
+                (select max(n) from received where tenant = $1 and replica = $2),
+                0)";
+        let tenant = tenant.as_str();
+        Ok(on_conn!(self.0, |conn| {
+            sqlx::query_scalar(SQL)
+                .bind(tenant)
+                .bind(replica.0)
+                .bind(backup_seq.0)
+                .fetch_one(conn)
+                .await?
+        }))
     }
 }

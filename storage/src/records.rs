@@ -1,10 +1,14 @@
 //! Records: the state that the changes have made, and what lists show of it.
 
+use crate::backend::Conn;
+use crate::sql::{Ids, from_row, on_conn, parsed, sql, with_rows};
 use crate::{StorageError, Tx};
+use sqlx::QueryBuilder;
 use sync_protocol::{
     clock::UnixMillis,
     id::{Bucket, RecordId, RecordType, Seq, Tenant, UserId},
 };
+use uuid::Uuid;
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +60,27 @@ pub struct ListFilter {
     pub limit: u32,
 }
 
+macro_rules! columns {
+    () => {
+        "rec, type, about, rv, state, meta, flags, status, title, created_at, updated_at, created_by"
+    };
+}
+
+from_row!(RecordRow, |row| Self {
+    rec: RecordId(row.try_get("rec")?),
+    type_: parsed("type", row.try_get("type")?)?,
+    about: row.try_get::<Option<_>, _>("about")?.map(RecordId),
+    rv: Seq(row.try_get("rv")?),
+    state: row.try_get("state")?,
+    meta: row.try_get("meta")?,
+    flags: row.try_get("flags")?,
+    status: row.try_get("status")?,
+    title: row.try_get("title")?,
+    created_at: UnixMillis(row.try_get("created_at")?),
+    updated_at: UnixMillis(row.try_get("updated_at")?),
+    created_by: UserId(row.try_get("created_by")?),
+});
+
 impl Tx {
     /// Records: the state that the changes have made, and what lists show of it.
     pub fn records(&mut self) -> Records<'_> {
@@ -68,25 +93,52 @@ impl Tx {
 pub struct Records<'tx>(&'tx mut Tx);
 
 impl Records<'_> {
-    /// Reserves the ids of records that may be created, so that their lock exists. Reserve before you lock; save or drop what was reserved.
+    /// Reserves the ids of records that may be created, so that there is something to lock.
+    ///
+    /// Reserve before you lock; save or drop what was reserved. Ids of records that exist are left alone.
     pub async fn reserve(
         &mut self,
         tenant: &Tenant,
         recs: &[RecordId],
         now: UnixMillis,
     ) -> Result<(), StorageError> {
-        _ = (tenant, recs, now);
-        todo!()
+        const INTO: &str = concat!("insert into record (tenant, ", columns!(), ") ");
+        // Two writers that reserve the same ids must meet them in one order.
+        let recs = sorted(recs);
+        with_rows!(self.0, INTO, &recs, |rec| [
+            text tenant.as_str(),
+            uuid rec.0,
+            text "",
+            uuid None::<Uuid>,
+            bigint 0_i64,
+            bytea [].as_slice(),
+            bytea [].as_slice(),
+            text "",
+            text None::<&str>,
+            text None::<&str>,
+            bigint now.0,
+            bigint now.0,
+            uuid Uuid::nil(),
+        ], " on conflict (tenant, rec) do nothing");
+        Ok(())
     }
 
-    /// Reads these records, by id, and keeps other writers off them and off reserved ones until commit. What is only reserved is absent.
+    /// Reads these records, by id, and keeps other writers off them and off reserved ones until commit.
+    ///
+    /// What is only reserved is absent.
     pub async fn lock(
         &mut self,
         tenant: &Tenant,
         recs: &[RecordId],
     ) -> Result<Vec<RecordRow>, StorageError> {
-        _ = (tenant, recs);
-        todo!()
+        // `order by` before `for update`: the locks are taken in the order of the ids.
+        const LOCK: &str = "
+            select rec from record where tenant = $1 and rec = any($2) order by rec for update";
+        if let Conn::Postgres(tx) = &mut self.0.conn {
+            let ids = Ids::of(recs.iter().map(|rec| rec.0));
+            sqlx::query(LOCK).bind(tenant.as_str()).bind(ids).execute(&mut **tx).await?;
+        }
+        self.load(tenant, recs).await
     }
 
     /// Reads these records, by id; unknown and reserved ones are absent.
@@ -95,18 +147,50 @@ impl Records<'_> {
         tenant: &Tenant,
         recs: &[RecordId],
     ) -> Result<Vec<RecordRow>, StorageError> {
-        _ = (tenant, recs);
-        todo!()
+        let sql = sql!(
+            self.0,
+            "select ", {columns!()}, " from record where tenant = $1 and rec ", (ids "$2"),
+            " and rv > 0 order by rec"
+        );
+        let ids = Ids::of(recs.iter().map(|rec| rec.0));
+        let tenant = tenant.as_str();
+        Ok(on_conn!(self.0, |conn| sqlx::query_as(sql)
+            .bind(tenant)
+            .bind(ids)
+            .fetch_all(conn)
+            .await?))
     }
 
-    /// Writes records, each once, new or known.
+    /// Writes records, new or known, each named once.
     pub async fn save(
         &mut self,
         tenant: &Tenant,
         records: &[RecordRow],
     ) -> Result<(), StorageError> {
-        _ = (tenant, records);
-        todo!()
+        const INTO: &str = concat!("insert into record (tenant, ", columns!(), ") ");
+        const OVERWRITE: &str = "
+            on conflict (tenant, rec) do update set
+                type = excluded.type, about = excluded.about, rv = excluded.rv,
+                state = excluded.state, meta = excluded.meta, flags = excluded.flags,
+                status = excluded.status, title = excluded.title,
+                created_at = excluded.created_at, updated_at = excluded.updated_at,
+                created_by = excluded.created_by";
+        with_rows!(self.0, INTO, records, |row| [
+            text tenant.as_str(),
+            uuid row.rec.0,
+            text row.type_.as_str(),
+            uuid row.about.map(|id| id.0),
+            bigint row.rv.0,
+            bytea row.state.as_slice(),
+            bytea row.meta.as_slice(),
+            text row.flags.as_str(),
+            text row.status.as_deref(),
+            text row.title.as_deref(),
+            bigint row.created_at.0,
+            bigint row.updated_at.0,
+            uuid row.created_by.0,
+        ], OVERWRITE);
+        Ok(())
     }
 
     /// Gives back reserved ids that no record was created for.
@@ -115,8 +199,16 @@ impl Records<'_> {
         tenant: &Tenant,
         recs: &[RecordId],
     ) -> Result<(), StorageError> {
-        _ = (tenant, recs);
-        todo!()
+        let sql = sql!(
+            self.0,
+            "delete from record where tenant = $1 and rv = 0 and rec ", (ids "$2")
+        );
+        let ids = Ids::of(recs.iter().map(|rec| rec.0));
+        let tenant = tenant.as_str();
+        on_conn!(self.0, |conn| {
+            sqlx::query(sql).bind(tenant).bind(ids).execute(conn).await?;
+        });
+        Ok(())
     }
 
     /// Lists up to `limit` records whose subject is one of these, by id.
@@ -126,8 +218,22 @@ impl Records<'_> {
         recs: &[RecordId],
         limit: u32,
     ) -> Result<Vec<RecordId>, StorageError> {
-        _ = (tenant, recs, limit);
-        todo!()
+        let sql = sql!(
+            self.0,
+            "select rec from record where tenant = $1 and rv > 0 and about ", (ids "$2"),
+            " order by rec limit $3"
+        );
+        let ids = Ids::of(recs.iter().map(|rec| rec.0));
+        let tenant = tenant.as_str();
+        let found: Vec<Uuid> = on_conn!(self.0, |conn| {
+            sqlx::query_scalar(sql)
+                .bind(tenant)
+                .bind(ids)
+                .bind(i64::from(limit))
+                .fetch_all(conn)
+                .await?
+        });
+        Ok(found.into_iter().map(RecordId).collect())
     }
 
     /// Lists records, newest `rv` first.
@@ -136,8 +242,38 @@ impl Records<'_> {
         tenant: &Tenant,
         filter: &ListFilter,
     ) -> Result<Vec<RecordRow>, StorageError> {
-        _ = (tenant, filter);
-        todo!()
+        if filter.buckets.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(on_conn!(self.0, |conn| {
+            let mut query = QueryBuilder::new(LIST);
+            query.push_bind(tenant.as_str()).push(" and rv > ");
+            query.push_bind(filter.since.map_or(0, |seq| seq.0));
+            if let Some(before) = filter.before_rv {
+                query.push(" and rv < ").push_bind(before.0);
+            }
+            if let Some(type_) = &filter.type_ {
+                query.push(" and type = ").push_bind(type_.as_str());
+            }
+            if let Some(about) = filter.about {
+                query.push(" and about = ").push_bind(about.0);
+            }
+            if let Some(status) = &filter.status {
+                query.push(" and status = ").push_bind(status.as_str());
+            }
+            if let Some(flag) = &filter.flag {
+                // Words: a flag is there if taking it out changes the line.
+                query.push(" and replace(' ' || flags || ' ', ").push_bind(format!(" {flag} "));
+                query.push(", '') <> ' ' || flags || ' '");
+            }
+            query.push(LIST_BUCKETS);
+            let mut buckets = query.separated(", ");
+            for bucket in &filter.buckets {
+                buckets.push_bind(bucket.as_str());
+            }
+            query.push(")) order by rv desc limit ").push_bind(i64::from(filter.limit));
+            query.build_query_as().fetch_all(conn).await?
+        }))
     }
 
     /// Counts the records that are live in a bucket.
@@ -146,7 +282,19 @@ impl Records<'_> {
         tenant: &Tenant,
         bucket: &Bucket,
     ) -> Result<i64, StorageError> {
-        _ = (tenant, bucket);
-        todo!()
+        self.0.pointers().count_live(tenant, bucket).await
     }
+}
+
+const LIST: &str = concat!("select ", columns!(), " from record where tenant = ");
+const LIST_BUCKETS: &str = "
+    and exists (select 1 from pointer
+                 where pointer.tenant = record.tenant and pointer.rec = record.rec
+                   and pointer.live and pointer.bucket in (";
+
+fn sorted(recs: &[RecordId]) -> Vec<RecordId> {
+    let mut recs = recs.to_vec();
+    recs.sort_unstable();
+    recs.dedup();
+    recs
 }

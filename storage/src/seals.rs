@@ -1,5 +1,6 @@
 //! Seals: what was approved, as it was approved.
 
+use crate::sql::{from_row, hash, on_conn};
 use crate::{Hash, StorageError, Tx};
 use sync_protocol::{
     clock::UnixMillis,
@@ -25,6 +26,22 @@ pub struct SealSnapshot {
     pub by: UserId,
 }
 
+macro_rules! columns {
+    () => {
+        "rec, change, view_hash, form_version, body, sealed_at, sealed_by"
+    };
+}
+
+from_row!(SealSnapshot, |row| Self {
+    rec: RecordId(row.try_get("rec")?),
+    change: ChangeId(row.try_get("change")?),
+    view_hash: hash("view_hash", row.try_get("view_hash")?)?,
+    form_version: row.try_get("form_version")?,
+    body: row.try_get("body")?,
+    sealed_at: UnixMillis(row.try_get("sealed_at")?),
+    by: UserId(row.try_get("sealed_by")?),
+});
+
 impl Tx {
     /// Seals: what was approved, as it was approved.
     pub fn seals(&mut self) -> Seals<'_> {
@@ -37,14 +54,31 @@ impl Tx {
 pub struct Seals<'tx>(&'tx mut Tx);
 
 impl Seals<'_> {
-    /// Stores an approved snapshot.
+    /// Stores an approved snapshot; [`StorageError::AlreadyStored`] if this seal has one.
     pub async fn insert(
         &mut self,
         tenant: &Tenant,
         seal: &SealSnapshot,
     ) -> Result<(), StorageError> {
-        _ = (tenant, seal);
-        todo!()
+        const SQL: &str = concat!(
+            "insert into seal_snapshot (tenant, ",
+            columns!(),
+            ") values ($1, $2, $3, $4, $5, $6, $7, $8)"
+        );
+        on_conn!(self.0, |conn| {
+            sqlx::query(SQL)
+                .bind(tenant.as_str())
+                .bind(seal.rec.0)
+                .bind(seal.change.0)
+                .bind(seal.view_hash.as_slice())
+                .bind(seal.form_version)
+                .bind(&seal.body)
+                .bind(seal.sealed_at.0)
+                .bind(seal.by.0)
+                .execute(conn)
+                .await?;
+        });
+        Ok(())
     }
 
     /// Finds the snapshot of one seal.
@@ -54,8 +88,15 @@ impl Seals<'_> {
         rec: RecordId,
         change: ChangeId,
     ) -> Result<Option<SealSnapshot>, StorageError> {
-        _ = (tenant, rec, change);
-        todo!()
+        const SQL: &str = concat!(
+            "select ",
+            columns!(),
+            " from seal_snapshot where tenant = $1 and rec = $2 and change = $3"
+        );
+        let tenant = tenant.as_str();
+        Ok(on_conn!(self.0, |conn| {
+            sqlx::query_as(SQL).bind(tenant).bind(rec.0).bind(change.0).fetch_optional(conn).await?
+        }))
     }
 
     /// Finds the last snapshot of a record.
@@ -64,7 +105,15 @@ impl Seals<'_> {
         tenant: &Tenant,
         rec: RecordId,
     ) -> Result<Option<SealSnapshot>, StorageError> {
-        _ = (tenant, rec);
-        todo!()
+        const SQL: &str = concat!(
+            "select ",
+            columns!(),
+            " from seal_snapshot where tenant = $1 and rec = $2
+              order by sealed_at desc, change desc limit 1"
+        );
+        let tenant = tenant.as_str();
+        Ok(on_conn!(self.0, |conn| {
+            sqlx::query_as(SQL).bind(tenant).bind(rec.0).fetch_optional(conn).await?
+        }))
     }
 }

@@ -1,5 +1,6 @@
 //! Secrets that the server makes for itself.
 
+use crate::sql::on_conn;
 use crate::{StorageError, Tx};
 
 impl Tx {
@@ -20,7 +21,12 @@ impl Secrets<'_> {
         name: &str,
         value: &[u8],
     ) -> Result<Vec<u8>, StorageError> {
-        _ = (name, value);
-        todo!()
+        const INSERT: &str = "
+            insert into server_secret (name, value) values ($1, $2) on conflict (name) do nothing";
+        const SELECT: &str = "select value from server_secret where name = $1";
+        Ok(on_conn!(self.0, |conn| {
+            sqlx::query(INSERT).bind(name).bind(value).execute(&mut *conn).await?;
+            sqlx::query_scalar(SELECT).bind(name).fetch_one(conn).await?
+        }))
     }
 }
