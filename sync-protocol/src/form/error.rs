@@ -26,7 +26,7 @@ pub enum Why {
     #[error("the member {0} has no meaning here")]
     UnknownMember(String),
     /// A word outside its list.
-    #[error("{word} is not a {what}")]
+    #[error("{word} is no {what}")]
     UnknownWord {
         /// What the word should be.
         what: &'static str,
