@@ -239,7 +239,7 @@ create table session (
     expires_at integer not null,
     foreign key (tenant, user_id) references user_ (tenant, id)
 ) strict, without rowid;
-create index session_user on session (tenant, user_id);
+create index session_person on session (tenant, user_id);
 create index session_expires on session (expires_at);
 
 -- A key pair of the server.

@@ -25,6 +25,9 @@ mod secrets;
 mod sessions;
 mod sql;
 mod tenants;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing;
 mod users;
 
 pub use audit::{Audit, AuditEntry};
