@@ -1,10 +1,9 @@
 //! A form that contradicts itself is refused, with the place and the reason.
 
+use crate::TestResult;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sync_protocol::form::{FIELDS_MAX, Form, FormError, Why};
-
-type TestResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// A small form that is whole.
 fn sound() -> Value {

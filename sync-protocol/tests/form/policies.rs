@@ -1,15 +1,8 @@
 //! What a form says of a path: the view over its siblings and who may write it.
 
+use crate::{TestResult, form};
 use serde_json::json;
-use std::{fs, path::PathBuf};
 use sync_protocol::form::{Builtin, Form, Offline, Policy, Role, ViewKind, bundle};
-
-type TestResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
-
-fn form(name: &str) -> TestResult<Form> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/forms");
-    Ok(Form::parse(&fs::read_to_string(folder.join(format!("{name}.json")))?)?)
-}
 
 #[test]
 fn the_parts_of_a_check_have_policies_of_their_own() -> TestResult {
