@@ -1,0 +1,130 @@
+//! Reads a body within the bounds that its route declares.
+
+use super::inflate::{Bomb, Encoding, INFLATED_BYTES_MAX, inflate};
+use crate::problem::{ApiError, Limits};
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use http_body_util::BodyExt as _;
+use std::time::Duration;
+
+/// The largest body of a sync on the wire: 1 MiB.
+pub const SYNC_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The largest body of every other call on the wire: 64 KiB.
+pub const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
+/// The largest single change: 256 KiB.
+pub const CHANGE_BYTES_MAX: usize = 256 * 1024;
+/// The most changes in one push.
+pub const PUSH_CHANGES_MAX: usize = 200;
+/// How long a body may pause.
+const STALL_MAX: Duration = Duration::from_secs(30);
+/// From this size on the wire a body is inflated away from the async threads.
+const INLINE_BYTES_MAX: usize = 32 * 1024;
+
+/// What a route takes as its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyRule {
+    /// Up to 64 KiB on the wire, and no more after inflation than ten times that.
+    Small,
+    /// Up to 1 MiB on the wire and 8 MiB after inflation.
+    Sync,
+}
+
+impl BodyRule {
+    /// Bytes on the wire.
+    pub const fn wire_bytes_max(self) -> usize {
+        match self {
+            Self::Small => SMALL_BODY_BYTES_MAX,
+            Self::Sync => SYNC_BODY_BYTES_MAX,
+        }
+    }
+
+    /// Bytes after inflation.
+    pub const fn inflated_bytes_max(self) -> usize {
+        match self {
+            Self::Small => 10 * SMALL_BODY_BYTES_MAX,
+            Self::Sync => INFLATED_BYTES_MAX,
+        }
+    }
+}
+
+/// The limits as clients are told them.
+pub const fn limits(rule: BodyRule) -> Limits {
+    Limits {
+        max_body: rule.wire_bytes_max(),
+        max_inflated: rule.inflated_bytes_max(),
+        max_change: CHANGE_BYTES_MAX,
+        max_push: PUSH_CHANGES_MAX,
+    }
+}
+
+fn too_large(rule: BodyRule, what: &'static str) -> ApiError {
+    ApiError::TooLarge { what, limits: limits(rule) }
+}
+
+/// The text of a JSON body: media type, encoding, size and UTF-8 are checked, its JSON is not.
+#[derive(Debug)]
+pub struct Text(pub String);
+
+impl<S: Send + Sync> FromRequest<S> for Text {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let rule = request.extensions().get().copied().unwrap_or(BodyRule::Small);
+        let (parts, body) = request.into_parts();
+        expect_json(&parts.headers)?;
+        let encoding = parts.headers.get(header::CONTENT_ENCODING);
+        let encoding = Encoding::read(encoding.map(header::HeaderValue::as_bytes))?;
+        let wire = read(&parts.headers, body, rule).await?;
+        let inflated = if encoding == Encoding::Identity {
+            wire
+        } else if wire.len() <= INLINE_BYTES_MAX {
+            named(rule, inflate(encoding, &wire, rule.inflated_bytes_max()))?
+        } else {
+            let work = move || inflate(encoding, &wire, rule.inflated_bytes_max());
+            named(rule, tokio::task::spawn_blocking(work).await.map_err(ApiError::caused)?)?
+        };
+        String::from_utf8(inflated).map(Self).map_err(|_| ApiError::bad_body("not UTF-8"))
+    }
+}
+
+fn named(rule: BodyRule, inflated: Result<Vec<u8>, Bomb>) -> Result<Vec<u8>, ApiError> {
+    inflated.map_err(|bomb| match bomb {
+        Bomb::Bytes => too_large(rule, "the body after inflation"),
+        Bomb::Ratio => too_large(rule, "the ratio of inflation"),
+        Bomb::Damaged => ApiError::bad_body("the content encoding is damaged"),
+    })
+}
+
+fn expect_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = media_type.and_then(|text| text.split(';').next()).map(str::trim);
+    match essence {
+        Some(essence) if essence.eq_ignore_ascii_case("application/json") => Ok(()),
+        _ => Err(ApiError::UnsupportedMediaType),
+    }
+}
+
+async fn read(headers: &HeaderMap, mut body: Body, rule: BodyRule) -> Result<Vec<u8>, ApiError> {
+    const WHAT: &str = "the body";
+    let told = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let told = told.and_then(|text| text.parse::<usize>().ok()).unwrap_or_default();
+    if told > rule.wire_bytes_max() {
+        return Err(too_large(rule, WHAT));
+    }
+    let mut wire = Vec::with_capacity(told);
+    loop {
+        let frame = tokio::time::timeout(STALL_MAX, body.frame()).await;
+        match frame.map_err(|_| ApiError::bad_body("the body stalled"))? {
+            None => return Ok(wire),
+            Some(Err(_)) => return Err(ApiError::bad_body("the body broke off")),
+            Some(Ok(frame)) => {
+                let Ok(bytes) = frame.into_data() else { continue };
+                if wire.len() + bytes.len() > rule.wire_bytes_max() {
+                    return Err(too_large(rule, WHAT));
+                }
+                wire.extend_from_slice(&bytes);
+            }
+        }
+    }
+}

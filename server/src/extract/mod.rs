@@ -1,0 +1,16 @@
+//! What handlers take: bodies within their bounds, and callers who were admitted.
+
+mod body;
+mod caller;
+mod inflate;
+mod json;
+mod strict;
+
+pub use body::{
+    BodyRule, CHANGE_BYTES_MAX, PUSH_CHANGES_MAX, SMALL_BODY_BYTES_MAX, SYNC_BODY_BYTES_MAX, Text,
+    limits,
+};
+pub use caller::{AdminCaller, Caller, ConsoleCaller, Peer, Person, TabletCaller};
+pub use inflate::{INFLATED_BYTES_MAX, RATIO_MAX, inflate};
+pub use json::{Json, Parameters, Segment};
+pub use strict::{DEPTH_MAX, check};

@@ -1,0 +1,110 @@
+use super::super::{Kind, Pokes};
+use super::*;
+use futures_util::FutureExt as _;
+use futures_util::channel::mpsc;
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use sync_protocol::id::{Bucket, DeviceId, Tenant, UserId};
+use uuid::Uuid;
+
+/// The other end of a socket under test.
+struct Peer {
+    hub: Pokes,
+    sent: mpsc::Receiver<Message>,
+    say: mpsc::UnboundedSender<Result<Message, Infallible>>,
+    stop: CancellationToken,
+    gone: Arc<AtomicBool>,
+    task: tokio::task::JoinHandle<End>,
+}
+
+fn tenant() -> Tenant {
+    "fire".parse().expect("a tenant")
+}
+
+fn held() -> BTreeSet<Bucket> {
+    BTreeSet::from([Bucket::everyone()])
+}
+
+fn open(buffer: usize) -> Peer {
+    let hub = Pokes::default();
+    let id = Uuid::from_u128(1);
+    let listening = hub.listen(&tenant(), DeviceId(id), UserId(id), Kind::Socket, held());
+    let (send, sent) = mpsc::channel(buffer);
+    let (say, receive) = mpsc::unbounded();
+    let stop = CancellationToken::new();
+    let gone = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&gone);
+    let look = move || {
+        let gone = asked.load(Ordering::SeqCst);
+        let standing = if gone { Standing::Gone } else { Standing::Holds(held()) };
+        std::future::ready(Some(standing)).boxed()
+    };
+    let task = tokio::spawn(serve(
+        send,
+        receive,
+        listening,
+        Seq(1),
+        look,
+        Timing::default(),
+        stop.clone(),
+        7,
+    ));
+    Peer { hub, sent, say, stop, gone, task }
+}
+
+async fn text(peer: &mut Peer) -> String {
+    loop {
+        match peer.sent.next().await {
+            Some(Message::Text(text)) => return text.to_string(),
+            Some(Message::Close(Some(frame))) => {
+                return format!("close {} {}", frame.code, frame.reason);
+            }
+            Some(_) => {}
+            None => return "end".to_owned(),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_is_poked_at_first_and_for_news_and_told_when_to_come_back() {
+    let mut peer = open(8);
+    assert_eq!(text(&mut peer).await, r#"{"poke":1}"#);
+    peer.hub.poke(&tenant(), Seq(5), &held());
+    assert_eq!(text(&mut peer).await, r#"{"poke":5}"#);
+    peer.stop.cancel();
+    assert_eq!(text(&mut peer).await, "close 1012 retry_after=7");
+    assert_eq!(peer.task.await.expect("ended"), End::Stop);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_peer_is_dead_after_45_seconds() {
+    let peer = open(8);
+    let began = Instant::now();
+    assert_eq!(peer.task.await.expect("ended"), End::Dead);
+    let lasted = began.elapsed().as_secs();
+    assert!((45..=60).contains(&lasted), "{lasted}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_is_cut_and_one_that_floods_too() {
+    let peer = open(0);
+    assert_eq!(peer.task.await.expect("ended"), End::Slow);
+
+    let mut peer = open(200);
+    for _ in 0..61 {
+        peer.say.unbounded_send(Ok(Message::Text("x".into()))).expect("open");
+    }
+    assert_eq!(text(&mut peer).await, r#"{"poke":1}"#);
+    assert_eq!(text(&mut peer).await, "close 1008 too many messages");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_device_is_closed_at_its_recheck() {
+    let mut peer = open(8);
+    assert_eq!(text(&mut peer).await, r#"{"poke":1}"#);
+    peer.gone.store(true, Ordering::SeqCst);
+    peer.hub.recheck_device(&tenant(), DeviceId(Uuid::from_u128(1)));
+    assert_eq!(text(&mut peer).await, "close 1008 no longer authorised");
+}

@@ -1,0 +1,353 @@
+//! What can go wrong, each with one answer: `application/problem+json` with a stable type.
+//!
+//! A failure chooses its status here, once. The members of a problem are what a client can act on; a 500 says nothing
+//! of its cause, which is logged where the response leaves (`telemetry`).
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use storage::StorageError;
+use sync_protocol::id::{ChangeId, EpochId, Seq};
+
+/// What stands before the name of a problem in its `type`.
+pub const TYPE_PREFIX: &str = "/problems/";
+
+/// Every problem: name, status, and what it means in one line. `docs/api.md` has the same table.
+pub const ALL: &[(&str, u16, &str)] = &[
+    ("bad-body", 400, "The body is not what this call takes"),
+    ("bad-parameter", 400, "A part of the address or a header is not what this call takes"),
+    (
+        "bad-cursor",
+        400,
+        "The cursor is unreadable or another device's: set it to null and enter again",
+    ),
+    ("unauthorised", 401, "There are no valid credentials"),
+    ("forbidden", 403, "The caller is known and may not do this"),
+    ("cross-site", 403, "A change by cookie needs Genba-Csrf: 1 and an Origin of this server"),
+    ("device-stolen", 403, "The device was reported stolen"),
+    ("not-found", 404, "There is no such thing for this caller"),
+    ("method-not-allowed", 405, "This address does not take this method"),
+    ("conflict", 409, "It is there already, or in another state"),
+    ("replica-forked", 409, "Another copy of this replica has gone on: take a new replica id"),
+    ("gap", 409, "The push leaves out changes: begin at known.n + 1 or before"),
+    ("epoch-changed", 409, "The server's history is another one: take its epoch and offer again"),
+    ("changed-since-seen", 409, "The record is no longer the one that was seen"),
+    ("too-large", 413, "The body exceeds a limit: send less at a time"),
+    ("unsupported-media-type", 415, "The body's media type is not application/json"),
+    ("unsupported-encoding", 415, "The body's content encoding is not gzip or zstd"),
+    ("unprocessable", 422, "The body is well formed and cannot be done"),
+    ("upgrade-required", 426, "This address is a WebSocket"),
+    ("rate-limited", 429, "Too many calls: wait"),
+    ("internal", 500, "The server failed"),
+    ("overloaded", 503, "The server is busy: wait and repeat"),
+    ("not-ready", 503, "The server is starting or stopping: wait and repeat"),
+];
+
+/// The limits that a client needs to know when it was told that something is too large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a body as they travel.
+    pub max_body: usize,
+    /// Bytes of a body after inflation.
+    pub max_inflated: usize,
+    /// Bytes of one change.
+    pub max_change: usize,
+    /// Changes in one push.
+    pub max_push: usize,
+}
+
+/// Every answer that is not a success.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The body is not JSON, or not of the call's form.
+    #[error("bad body: {reason}")]
+    BadBody {
+        /// What is wrong, without quoting the body.
+        reason: String,
+    },
+    /// A path segment, query parameter or header is not of its form.
+    #[error("bad parameter {name}: {reason}")]
+    BadParameter {
+        /// Which one.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The cursor cannot be read by this server for this device.
+    #[error("bad cursor")]
+    BadCursor,
+    /// No credentials, or none that hold.
+    #[error("no valid credentials")]
+    Unauthorised,
+    /// Known, but not allowed.
+    #[error("forbidden: {reason}")]
+    Forbidden {
+        /// What would be needed.
+        reason: &'static str,
+    },
+    /// A change by cookie without the proof that our own page sent it.
+    #[error("a change by cookie without Genba-Csrf or from another origin")]
+    CrossSite,
+    /// The device was reported stolen.
+    #[error("the device was reported stolen")]
+    DeviceStolen,
+    /// Nothing there, or nothing for this caller to know of.
+    #[error("no such {kind}")]
+    NotFound {
+        /// What was looked for.
+        kind: &'static str,
+    },
+    /// The address does not take the method.
+    #[error("method not allowed")]
+    MethodNotAllowed,
+    /// Already there, or in a state that does not fit.
+    #[error("conflict: {what}")]
+    Conflict {
+        /// What is in the way.
+        what: &'static str,
+    },
+    /// Another copy of the replica went on.
+    #[error("the replica forked")]
+    ReplicaForked,
+    /// A push leaves out changes.
+    #[error("a gap after {n}")]
+    Gap {
+        /// The largest n with 1…n received.
+        n: i64,
+        /// The change at that n.
+        id: Option<ChangeId>,
+    },
+    /// The request speaks of another history.
+    #[error("the epoch is {epoch}")]
+    EpochChanged {
+        /// The server's epoch.
+        epoch: EpochId,
+    },
+    /// A command on a record that has moved on.
+    #[error("the record is at {rv}")]
+    ChangedSinceSeen {
+        /// Its present revision.
+        rv: Seq,
+        /// The hash of its present view.
+        view_hash: Option<String>,
+    },
+    /// More bytes than a bound allows.
+    #[error("too large: {what}")]
+    TooLarge {
+        /// Which bound.
+        what: &'static str,
+        /// All bounds.
+        limits: Limits,
+    },
+    /// Not `application/json`.
+    #[error("unsupported media type")]
+    UnsupportedMediaType,
+    /// Not gzip, zstd or identity.
+    #[error("unsupported content encoding")]
+    UnsupportedEncoding,
+    /// Understood and impossible.
+    #[error("unprocessable: {reason}")]
+    Unprocessable {
+        /// A stable word for a client.
+        reason: &'static str,
+        /// What a person may read; names fields, never their contents.
+        detail: String,
+    },
+    /// A plain request to a WebSocket address.
+    #[error("upgrade required")]
+    UpgradeRequired,
+    /// The caller asks too often.
+    #[error("rate limited for {retry_after_ms} ms")]
+    RateLimited {
+        /// How long to wait.
+        retry_after_ms: u64,
+    },
+    /// The server has no room now.
+    #[error("overloaded for {retry_after_ms} ms")]
+    Overloaded {
+        /// How long to wait.
+        retry_after_ms: u64,
+    },
+    /// Not yet, or no longer, serving.
+    #[error("not ready")]
+    NotReady,
+    /// A failure of ours.
+    #[error("internal failure")]
+    Internal(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+/// A failure of ours that has no error type of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Told(String);
+
+/// How long a caller waits when the database had no room.
+const BUSY_RETRY_MS: u64 = 1_000;
+
+impl ApiError {
+    /// A failure of ours, told in words for the log.
+    pub fn internal(told: impl Into<String>) -> Self {
+        Self::Internal(Arc::new(Told(told.into())))
+    }
+
+    /// A failure of ours with its cause.
+    pub fn caused(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Internal(Arc::new(cause))
+    }
+
+    /// A body of the wrong form.
+    pub fn bad_body(reason: impl Into<String>) -> Self {
+        Self::BadBody { reason: reason.into() }
+    }
+
+    /// A parameter of the wrong form.
+    pub fn bad_parameter(name: &'static str, reason: impl Into<String>) -> Self {
+        Self::BadParameter { name, reason: reason.into() }
+    }
+
+    /// Something understood that cannot be done.
+    pub fn unprocessable(reason: &'static str, detail: impl Into<String>) -> Self {
+        Self::Unprocessable { reason, detail: detail.into() }
+    }
+
+    /// The name of the problem: the last part of its type.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::BadBody { .. } => "bad-body",
+            Self::BadParameter { .. } => "bad-parameter",
+            Self::BadCursor => "bad-cursor",
+            Self::Unauthorised => "unauthorised",
+            Self::Forbidden { .. } => "forbidden",
+            Self::CrossSite => "cross-site",
+            Self::DeviceStolen => "device-stolen",
+            Self::NotFound { .. } => "not-found",
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::Conflict { .. } => "conflict",
+            Self::ReplicaForked => "replica-forked",
+            Self::Gap { .. } => "gap",
+            Self::EpochChanged { .. } => "epoch-changed",
+            Self::ChangedSinceSeen { .. } => "changed-since-seen",
+            Self::TooLarge { .. } => "too-large",
+            Self::UnsupportedMediaType => "unsupported-media-type",
+            Self::UnsupportedEncoding => "unsupported-encoding",
+            Self::Unprocessable { .. } => "unprocessable",
+            Self::UpgradeRequired => "upgrade-required",
+            Self::RateLimited { .. } => "rate-limited",
+            Self::Overloaded { .. } => "overloaded",
+            Self::NotReady => "not-ready",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// The status and the title of the problem.
+    fn listed(&self) -> (StatusCode, &'static str) {
+        ALL.iter()
+            .find(|(name, ..)| *name == self.name())
+            .and_then(|(_, status, title)| Some((StatusCode::from_u16(*status).ok()?, *title)))
+            .unwrap_or((StatusCode::INTERNAL_SERVER_ERROR, "The server failed"))
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.listed().0
+    }
+
+    /// What a client can act on.
+    fn members(&self) -> Value {
+        match self {
+            Self::BadBody { reason } => json!({ "detail": reason }),
+            Self::BadParameter { name, reason } => json!({ "parameter": name, "detail": reason }),
+            Self::Forbidden { reason } => json!({ "detail": reason }),
+            Self::NotFound { kind } => json!({ "kind": kind }),
+            Self::Conflict { what } => json!({ "detail": what }),
+            Self::Gap { n, id } => json!({ "known": { "n": n, "id": id } }),
+            Self::EpochChanged { epoch } => json!({ "epoch": epoch }),
+            Self::ChangedSinceSeen { rv, view_hash } => {
+                json!({ "rv": rv, "view_hash": view_hash })
+            }
+            Self::TooLarge { what, limits } => json!({ "detail": what, "limits": {
+                "max_body": limits.max_body, "max_inflated": limits.max_inflated,
+                "max_change": limits.max_change, "max_push": limits.max_push,
+            }}),
+            Self::Unprocessable { reason, detail } => {
+                json!({ "reason": reason, "detail": detail })
+            }
+            Self::RateLimited { retry_after_ms } | Self::Overloaded { retry_after_ms } => {
+                json!({ "retry_after_ms": retry_after_ms })
+            }
+            Self::BadCursor
+            | Self::Unauthorised
+            | Self::CrossSite
+            | Self::DeviceStolen
+            | Self::MethodNotAllowed
+            | Self::ReplicaForked
+            | Self::UnsupportedMediaType
+            | Self::UnsupportedEncoding
+            | Self::UpgradeRequired
+            | Self::NotReady
+            | Self::Internal(_) => json!({}),
+        }
+    }
+
+    /// The whole problem document.
+    pub fn document(&self) -> Value {
+        let (status, title) = self.listed();
+        let mut document = Map::new();
+        document.insert("type".into(), format!("{TYPE_PREFIX}{}", self.name()).into());
+        document.insert("title".into(), title.into());
+        document.insert("status".into(), status.as_u16().into());
+        if let Value::Object(members) = self.members() {
+            document.extend(members);
+        }
+        Value::Object(document)
+    }
+
+    /// The header that goes with the answer, if one does.
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        match self {
+            Self::RateLimited { retry_after_ms } | Self::Overloaded { retry_after_ms } => {
+                Some((header::RETRY_AFTER, retry_after_ms.div_ceil(1_000).max(1).into()))
+            }
+            Self::NotReady => Some((header::RETRY_AFTER, HeaderValue::from_static("5"))),
+            Self::Unauthorised => {
+                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+            }
+            Self::UnsupportedEncoding => {
+                Some((header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd")))
+            }
+            Self::UpgradeRequired => Some((header::UPGRADE, HeaderValue::from_static("websocket"))),
+            _ => None,
+        }
+    }
+}
+
+/// The failure behind a response, for the log at the edge.
+#[derive(Clone, Debug)]
+pub struct Failure(pub ApiError);
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status(), self.document().to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.extend(self.header());
+        response.extensions_mut().insert(Failure(self));
+        response
+    }
+}
+
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Busy(_) => Self::Overloaded { retry_after_ms: BUSY_RETRY_MS },
+            StorageError::AlreadyStored(_) => Self::Conflict { what: "it is there already" },
+            StorageError::Stale => Self::Conflict { what: "it is gone or was changed meanwhile" },
+            StorageError::Database(_)
+            | StorageError::Migrate(_)
+            | StorageError::UnsupportedUrl
+            | StorageError::Unsafe(_)
+            | StorageError::Damaged(_) => Self::caused(error),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The API on one screen: every route with who may call it.
+
+mod devices;
+mod edge;
+mod health;
+mod live;
+mod openapi;
+mod registry;
+mod sessions;
+
+pub use openapi::document;
+pub use registry::{Described, QueryParameter, Route};
+
+use crate::problem::ApiError;
+use crate::state::AppState;
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
+
+/// Answers of at least this many bytes are compressed.
+const COMPRESS_BYTES_MIN: u64 = 1_024;
+
+/// Every route of the server.
+pub fn all() -> Vec<Route> {
+    [health::routes(), devices::routes(), sessions::routes(), live::routes(), openapi::routes()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// The whole service.
+pub fn router(state: &AppState) -> Router {
+    let routes = all().into_iter().fold(Router::new(), |router, route| {
+        let path = route.path;
+        router.route(path, route.service(state))
+    });
+    routes
+        .fallback(|| async { ApiError::NotFound { kind: "address" } })
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_BYTES_MIN)))
+        .layer(from_fn_with_state(state.clone(), edge::around))
+        .with_state(state.clone())
+}

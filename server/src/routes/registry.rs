@@ -1,0 +1,209 @@
+//! A route and what it declares: who may call it, what work it is, what it takes and answers.
+
+use crate::auth::admit::{Access, admit};
+use crate::bulkhead::Gate;
+use crate::extract::BodyRule;
+use crate::problem::ApiError;
+use crate::state::AppState;
+use axum::extract::{Request, State};
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+/// A named schema with those that it needs.
+#[derive(Clone)]
+pub struct Described {
+    /// Its name among the components.
+    pub name: String,
+    /// The schema itself and all that it refers to.
+    pub schemas: Vec<(String, RefOr<Schema>)>,
+}
+
+impl std::fmt::Debug for Described {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_tuple("Described").field(&self.name).finish()
+    }
+}
+
+impl Described {
+    /// The schema of `T`.
+    pub fn of<T: ToSchema + PartialSchema>() -> Self {
+        let name = T::name().into_owned();
+        let mut schemas = vec![(name.clone(), T::schema())];
+        T::schemas(&mut schemas);
+        Self { name, schemas }
+    }
+}
+
+/// One query parameter: name and what it says.
+pub type QueryParameter = (&'static str, &'static str);
+
+/// One route. It cannot be made without a rule of access, and the rule is checked before the handler runs.
+#[derive(Debug)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The address, parameters in braces.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// Which work it is.
+    pub gate: Gate,
+    /// What it takes as its body.
+    pub body: BodyRule,
+    /// What it does, in one sentence.
+    pub summary: &'static str,
+    /// Its query parameters.
+    pub query: &'static [QueryParameter],
+    /// What it takes.
+    pub request: Option<Described>,
+    /// What it answers: statuses and bodies.
+    pub answers: Vec<(u16, Option<Described>)>,
+    handler: MethodRouter<AppState>,
+}
+
+impl Route {
+    /// A route for reading.
+    pub fn get<H, T>(path: &'static str, access: Access, summary: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        Self::new(Method::GET, MethodFilter::GET, path, access, summary, handler)
+    }
+
+    /// A route for doing.
+    pub fn post<H, T>(path: &'static str, access: Access, summary: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        Self::new(Method::POST, MethodFilter::POST, path, access, summary, handler)
+    }
+
+    /// A route for setting.
+    pub fn put<H, T>(path: &'static str, access: Access, summary: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        Self::new(Method::PUT, MethodFilter::PUT, path, access, summary, handler)
+    }
+
+    /// A route for ending.
+    pub fn delete<H, T>(
+        path: &'static str,
+        access: Access,
+        summary: &'static str,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        Self::new(Method::DELETE, MethodFilter::DELETE, path, access, summary, handler)
+    }
+
+    fn new<H, T>(
+        method: Method,
+        filter: MethodFilter,
+        path: &'static str,
+        access: Access,
+        summary: &'static str,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        Self {
+            method,
+            path,
+            access,
+            gate: Gate::Rest,
+            body: BodyRule::Small,
+            summary,
+            query: &[],
+            request: None,
+            answers: Vec::new(),
+            handler: on(filter, handler),
+        }
+    }
+
+    /// Says which work it is.
+    #[must_use]
+    pub fn gate(mut self, gate: Gate) -> Self {
+        self.gate = gate;
+        self
+    }
+
+    /// Says that it takes bodies of a sync.
+    #[must_use]
+    pub fn sync_body(mut self) -> Self {
+        self.body = BodyRule::Sync;
+        self
+    }
+
+    /// Names its query parameters.
+    #[must_use]
+    pub fn query(mut self, query: &'static [QueryParameter]) -> Self {
+        self.query = query;
+        self
+    }
+
+    /// Describes what it takes.
+    #[must_use]
+    pub fn takes<T: ToSchema + PartialSchema>(mut self) -> Self {
+        self.request = Some(Described::of::<T>());
+        self
+    }
+
+    /// Describes what it answers with a status.
+    #[must_use]
+    pub fn answers<T: ToSchema + PartialSchema>(mut self, status: u16) -> Self {
+        self.answers.push((status, Some(Described::of::<T>())));
+        self
+    }
+
+    /// Says that it answers a status without a described body.
+    #[must_use]
+    pub fn empty(mut self, status: u16) -> Self {
+        self.answers.push((status, None));
+        self
+    }
+
+    /// The guarded service of the route.
+    pub(super) fn service(self, state: &AppState) -> MethodRouter<AppState> {
+        let guard =
+            Guard { state: state.clone(), access: self.access, gate: self.gate, body: self.body };
+        self.handler.layer(from_fn_with_state(guard, pass))
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Guard {
+    state: AppState,
+    access: Access,
+    gate: Gate,
+    body: BodyRule,
+}
+
+/// Waits for a turn, admits the caller, then lets the handler run.
+async fn pass(
+    State(guard): State<Guard>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let state = &guard.state;
+    let _turn = state.bulkheads.enter(guard.gate, |end| state.random.below(end)).await?;
+    let caller = admit(state, guard.access, request.method(), request.headers()).await?;
+    if let Some(caller) = caller {
+        request.extensions_mut().insert(caller);
+    }
+    request.extensions_mut().insert(guard.body);
+    Ok(next.run(request).await)
+}

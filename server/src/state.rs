@@ -1,0 +1,108 @@
+//! What every handler may use: the store, time, chance, keys and the hub of pokes.
+
+use crate::auth::access::Names;
+use crate::auth::failures::Failures;
+use crate::auth::keyring::{KeyError, Keyring};
+use crate::auth::password::Passwords;
+use crate::bulkhead::Bulkheads;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::live::Pokes;
+use crate::random::Random;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use storage::Store;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What a server is made of; tests and simulated worlds bring their own clock and chance.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+    /// The settings.
+    pub config: Arc<Config>,
+}
+
+/// The state of one server; clones share it.
+#[derive(Clone, Debug)]
+pub struct AppState(Arc<Shared>);
+
+/// What the clones of a state share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The database.
+    pub store: Store,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The signing keys.
+    pub keys: Keyring,
+    /// The names in our access tokens.
+    pub names: Names,
+    /// Who waits for news.
+    pub pokes: Pokes,
+    /// The work of password hashing, bounded.
+    pub passwords: Passwords,
+    /// Failed proofs of identity, counted.
+    pub failures: Failures,
+    /// How much of each kind of work runs at once.
+    pub bulkheads: Bulkheads,
+    /// Fires when the server is to stop.
+    pub stop: CancellationToken,
+    /// The tasks that a stop waits for.
+    pub tasks: TaskTracker,
+    ready: AtomicBool,
+}
+
+impl AppState {
+    /// Puts a server together: reads or makes its signing keys.
+    pub async fn open(parts: Parts) -> Result<Self, KeyError> {
+        let Parts { store, clock, random, config } = parts;
+        let keys = Keyring::open(&store, &*random, clock.now()).await?;
+        let names =
+            Names { issuer: config.issuer().to_owned(), audience: config.audience.0.clone() };
+        let passwords = Passwords::new(&*random);
+        Ok(Self(Arc::new(Shared {
+            store,
+            clock,
+            random,
+            config,
+            keys,
+            names,
+            pokes: Pokes::default(),
+            passwords,
+            failures: Failures::default(),
+            bulkheads: Bulkheads::default(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            ready: AtomicBool::new(true),
+        })))
+    }
+
+    /// Whether the server takes work.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::SeqCst)
+    }
+
+    /// Says that the server takes no more work, so that a balancer looks elsewhere.
+    pub fn retreat(&self) {
+        self.ready.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
