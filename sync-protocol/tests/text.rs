@@ -102,7 +102,9 @@ fn history() -> impl Strategy<Value = (String, Vec<String>)> {
         let edited = edits.into_iter().map(|(at, strike, put)| {
             let at = at.min(cut.len());
             let after = (at + strike).min(cut.len());
-            cut[..at].concat() + &put.concat() + &cut[after..].concat()
+            cut.iter().take(at).copied().collect::<String>()
+                + &put.concat()
+                + &cut.iter().skip(after).copied().collect::<String>()
         });
         let edited = edited.collect();
         (base, edited)
