@@ -138,6 +138,16 @@ fn a_bad_check_needs_a_remark_and_a_finding_and_a_date_for_the_reply() -> TestRe
 }
 
 #[test]
+fn an_unchecked_item_with_its_reason_is_answered() -> TestResult {
+    let form = form("fire_inspection")?;
+    let unchecked = whole_fire_inspection().with("checks.F11.result", json!("unchecked"));
+    assert_eq!(found(&form, &unchecked), ["checks.F11.remark unchecked_reason"]);
+    let reasoned = unchecked.with("checks.F11.remark", json!("機械室が施錠されていた。"));
+    assert_eq!(found(&form, &reasoned), [""; 0]);
+    Ok(())
+}
+
+#[test]
 fn a_refused_inspection_asks_for_the_refusal_and_not_for_the_checks() -> TestResult {
     let form = form("fire_inspection")?;
     let mut refused = whole_fire_inspection().with("attendant_capacity", json!("refused"));
