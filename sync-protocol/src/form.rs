@@ -4,6 +4,27 @@
 //! a word, a field or a state that it does not know is refused with the place where it stands. A form never refuses
 //! a change: what it finds wrong are [`Problem`]s, shown to people and required to be empty before an approval.
 //!
+//! ```json
+//! { "type": "trial", "version": 1, "ja": "試行", "en": "Trial", "title": "name",
+//!   "home": {"about": ["household"]},
+//!   "write": ["inspector"],
+//!   "sections": [{"code": "A", "ja": "概要", "en": "Summary"}],
+//!   "fields": [
+//!     {"path": "name", "section": "A", "kind": "text", "ja": "名称", "en": "Name", "required": true, "max": "200"},
+//!     {"path": "visits", "section": "A", "kind": "rows", "ja": "訪問", "en": "Visits", "cells": [
+//!       {"path": "on", "kind": "date", "ja": "日", "en": "Day", "required": {"present": "../name"}}
+//!     ]}
+//!   ],
+//!   "rules": [
+//!     {"code": "visit_in_the_future", "path": "on", "list": "visits", "level": "submit",
+//!      "when": {"lt": [{"now": 0}, "on"]}, "ja": "未来の日です", "en": "The day is in the future"}
+//!   ] }
+//! ```
+//!
+//! `home` is `about` or `bucket`; `statuses` holds `initial`, `states` and `transitions`; `lists` holds choices that
+//! several fields share by name; a `rule` is a problem while its `when` is true. An operand is a name, an integer or one
+//! of `{"value": …}`, `{"now": minutes}`, `{"sum": [list, cell]}`. An empty `write` means: only the server.
+//!
 //! To add a form: write `fixtures/forms/<type>.json`, one field a line, and run the tests named `form`.
 
 mod bundle;
