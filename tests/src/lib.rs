@@ -1,1 +1,3 @@
-//! Genba.
+//! Whole-system tests of Genba, and the programs that play them.
+
+pub mod field_day;

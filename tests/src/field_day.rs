@@ -1,0 +1,4 @@
+//! The field day: a day in the fictional city, played by real tablets against a real server, every claim checked.
+
+pub mod city;
+pub mod demo_clock;
