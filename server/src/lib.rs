@@ -6,6 +6,7 @@
 //! Layers: `routes` → `auth`, `sync` → `live`, `storage`. To add a route: a handler in `routes/<name>.rs`, a line in
 //! its `routes()`, a section in docs/api.md; its rule of access is an argument without a default.
 
+pub mod admin;
 pub mod auth;
 pub mod bulkhead;
 pub mod cli;

@@ -1,5 +1,6 @@
 //! The API on one screen: every route with who may call it.
 
+mod admin;
 mod devices;
 mod edge;
 mod health;
@@ -23,10 +24,17 @@ const COMPRESS_BYTES_MIN: u64 = 1_024;
 
 /// Every route of the server.
 pub fn all() -> Vec<Route> {
-    [health::routes(), devices::routes(), sessions::routes(), live::routes(), openapi::routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        health::routes(),
+        devices::routes(),
+        sessions::routes(),
+        live::routes(),
+        admin::routes(),
+        openapi::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The whole service.

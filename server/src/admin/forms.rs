@@ -1,0 +1,32 @@
+//! Forms: published in versions that never change.
+
+use super::{Actor, note};
+use crate::problem::ApiError;
+use crate::state::AppState;
+use sha2::{Digest as _, Sha256};
+use storage::FormRow;
+use sync_protocol::form::Form;
+
+/// Publishes a form; its JSON is stored as it came. The same text again changes nothing.
+pub async fn publish(state: &AppState, actor: &Actor, json: &str) -> Result<FormRow, ApiError> {
+    let form =
+        Form::parse(json).map_err(|bad| ApiError::unprocessable("bad_form", bad.to_string()))?;
+    let row = FormRow {
+        type_: form.kind,
+        version: i64::from(form.version),
+        body: json.as_bytes().to_vec(),
+        hash: Sha256::digest(json).into(),
+        published_at: state.clock.now(),
+    };
+    let mut tx = state.store.write().await?;
+    if let Some(there) = tx.forms().find(&actor.tenant, &row.type_, row.version).await? {
+        let same = there.hash == row.hash;
+        let what = "this version is published with another text: raise the version";
+        return if same { Ok(there) } else { Err(ApiError::Conflict { what }) };
+    }
+    tx.forms().publish(&actor.tenant, &row).await?;
+    let object = format!("form:{}/{}", row.type_, row.version);
+    note(state, &mut tx, actor, "form.publish", object, String::new()).await?;
+    tx.commit().await?;
+    Ok(row)
+}

@@ -1,0 +1,315 @@
+//! The desk: everything that a group of changes touches, locked and in memory, and what is to be written of it.
+//!
+//! Locks are taken in `open`, each set sorted, before anything is decided; the head row is locked last, in `close`.
+
+mod close;
+mod judge;
+mod open;
+
+pub use open::Wanted;
+
+use super::forms::FormBook;
+use super::incoming::{Claim, Incoming, Late, Source};
+use super::rights::{GrantsByUser, Stay};
+use crate::problem::ApiError;
+use std::collections::{BTreeMap, BTreeSet};
+use storage::{Quarantined, RecordRow};
+use sync_protocol::change::Code;
+use sync_protocol::clock::UnixMillis;
+use sync_protocol::id::{Bucket, ChangeId, QuarantineId, RecordId, Seq, Tenant, UserId};
+use sync_protocol::record::Record;
+use sync_protocol::value::Hash;
+
+/// The flag of a record with a change whose author no longer may write it.
+pub const LEFT_SCOPE: &str = "left_scope";
+/// The flag of a change, and of its record, whose author's clock was off by more than five minutes.
+pub const CLOCK_SUSPECT: &str = "clock_suspect";
+
+/// One record on the desk.
+#[derive(Debug)]
+pub struct File {
+    /// The stored row; `None` for a record that does not exist yet.
+    pub row: Option<RecordRow>,
+    /// Its state; `None` until it exists.
+    pub record: Option<Record>,
+    /// Where it has been.
+    pub stays: Vec<Stay>,
+    /// Where it lies.
+    pub buckets: BTreeSet<Bucket>,
+    /// Flags that stay until somebody clears them.
+    pub sticky: BTreeSet<String>,
+    marks: Vec<(Marked, usize)>,
+    entered: BTreeSet<Bucket>,
+    left: BTreeSet<Bucket>,
+    born: Option<UserId>,
+}
+
+#[derive(Debug)]
+enum Marked {
+    Fields(BTreeSet<String>),
+    All,
+}
+
+/// A change that takes a seq.
+#[derive(Debug)]
+struct Taken {
+    incoming: Incoming,
+    source: Source,
+    t_eff: UnixMillis,
+    t_recv: UnixMillis,
+    flags: String,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Journal { rec: RecordId, late: Option<Late> },
+    Quarantine { q: QuarantineId, code: Code },
+}
+
+/// A seq that is already stored, or the index among those that this desk takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeqRef {
+    /// Stored.
+    Stored(Seq),
+    /// The index among the seqs taken here, from 0.
+    Taken(usize),
+}
+
+/// What is known of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The hash of its bytes.
+    pub hash: Hash,
+    /// Its seq.
+    pub seq: SeqRef,
+    /// Its effective time.
+    pub t_eff: UnixMillis,
+    /// What became of it.
+    pub state: KnownState,
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KnownState {
+    /// In the journal, marked late for this reason if for one.
+    Applied(Option<String>),
+    /// In quarantine.
+    Open(QuarantineId, Code),
+    /// Was in quarantine and not taken.
+    Closed(QuarantineId, Code),
+}
+
+/// What this desk works on.
+#[derive(Debug)]
+pub struct Desk<'a> {
+    tenant: &'a Tenant,
+    book: &'a FormBook,
+    now: UnixMillis,
+    /// The records at hand.
+    pub files: BTreeMap<RecordId, File>,
+    /// The grants of every author at hand.
+    pub grants: GrantsByUser,
+    known: BTreeMap<ChangeId, Vec<Known>>,
+    in_journal: BTreeSet<ChangeId>,
+    waiting: Vec<Quarantined>,
+    taken: Vec<Taken>,
+    released: Vec<(QuarantineId, Option<UserId>, Option<String>)>,
+    reserved: BTreeSet<RecordId>,
+}
+
+/// What a change became, for the answer to its sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Whether it was known before.
+    pub repeated: bool,
+    /// What is known of it now.
+    pub known: Known,
+}
+
+impl Desk<'_> {
+    /// What is known of a change with these bytes; of one with other bytes if there is no such.
+    pub fn known(&self, id: ChangeId, hash: Option<&Hash>) -> Option<&Known> {
+        let all = self.known.get(&id)?;
+        all.iter().find(|known| hash.is_none_or(|hash| known.hash == *hash))
+    }
+
+    /// The record of this id, if it exists.
+    pub fn record(&self, rec: RecordId) -> Option<&Record> {
+        self.files.get(&rec)?.record.as_ref()
+    }
+
+    fn note_known(&mut self, id: ChangeId, known: Known) {
+        let all = self.known.entry(id).or_default();
+        all.retain(|other| other.hash != known.hash);
+        all.push(known);
+    }
+
+    /// Takes a change in: applies it, or stores it in quarantine; a known one is told what became of it.
+    ///
+    /// `qs` gives a quarantine id when one is needed.
+    pub fn take(&mut self, incoming: Incoming, source: Source, stamp: Stamp, qs: &mut dyn FnMut() -> QuarantineId) -> Receipt {
+        if let Some(known) = self.known(incoming.id, Some(&incoming.hash)) {
+            return Receipt { repeated: true, known: known.clone() };
+        }
+        let fate = self.judge(&incoming, &source);
+        let created = matches!(fate, Ok(_)) && incoming.read.as_ref().is_ok_and(|change| change.home().is_some());
+        let rec = incoming.claim.rec;
+        let known = self.settle(incoming, source, stamp, fate, qs);
+        if let Some(rec) = rec.filter(|_| created) {
+            self.judge_waiting(rec);
+        }
+        Receipt { repeated: false, known }
+    }
+
+    /// Stores a change in quarantine without judging it.
+    pub fn set_aside(&mut self, incoming: Incoming, source: Source, stamp: Stamp, code: Code, q: QuarantineId) -> Receipt {
+        let known = self.settle(incoming, source, stamp, Err(code), &mut || q);
+        Receipt { repeated: false, known }
+    }
+
+    fn settle(
+        &mut self,
+        incoming: Incoming,
+        source: Source,
+        stamp: Stamp,
+        fate: Result<Option<Late>, Code>,
+        qs: &mut dyn FnMut() -> QuarantineId,
+    ) -> Known {
+        let index = self.taken.len();
+        let fate = match (fate, &incoming.read) {
+            (Ok(late), Ok(change)) => self.apply(change.clone(), stamp, late, index, source),
+            (Ok(_), Err(refusal)) => Err(refusal.code),
+            (Err(code), _) => Err(code),
+        };
+        let (place, state) = match fate {
+            Ok((rec, late)) => {
+                self.in_journal.insert(incoming.id);
+                (Place::Journal { rec, late }, KnownState::Applied(late.map(|late| late.as_str().to_owned())))
+            }
+            Err(code) => {
+                let q = qs();
+                (Place::Quarantine { q, code }, KnownState::Open(q, code))
+            }
+        };
+        let known =
+            Known { hash: incoming.hash, seq: SeqRef::Taken(index), t_eff: stamp.t_eff, state };
+        self.note_known(incoming.id, known.clone());
+        let flags = if stamp.clock_suspect { CLOCK_SUSPECT.to_owned() } else { String::new() };
+        self.taken.push(Taken { incoming, source, t_eff: stamp.t_eff, t_recv: stamp.t_recv, flags, place });
+        known
+    }
+
+    /// Judges again, in order of receipt, what waited for this record or is about it, and so on downwards.
+    fn judge_waiting(&mut self, rec: RecordId) {
+        let mut next = Vec::new();
+        let mut at = 0;
+        while let Some(waiting) = self.waiting.get(at) {
+            let is_meant = waiting.rec == Some(rec) || waiting.about == Some(rec);
+            if is_meant && let Some(released) = self.release(at, None, None) {
+                next.extend(released);
+                continue;
+            }
+            at += 1;
+        }
+        for rec in next {
+            self.judge_waiting(rec);
+        }
+    }
+
+    /// Tries to apply the quarantined change at `index` of those waiting; tells which record it created, if one.
+    fn release(&mut self, index: usize, by: Option<UserId>, why: Option<String>) -> Option<Option<RecordId>> {
+        let row = self.waiting.get(index)?;
+        let incoming = Incoming::read(String::from_utf8(row.body.clone()).ok()?);
+        let source = Source { via: row.via, by: row.by, device: row.device, deposit: false };
+        let late = self.judge_as(&incoming, &source, by).ok()?;
+        let stamp = Stamp { t_eff: row.t_eff, t_recv: self.now, clock_suspect: false };
+        let row = self.waiting.remove(index);
+        let created = incoming.read.as_ref().ok().filter(|change| change.home().is_some()).map(|change| change.rec);
+        self.known.remove(&incoming.id);
+        let q = row.q;
+        let known = self.settle(incoming, source, stamp, Ok(late), &mut || q);
+        if matches!(known.state, KnownState::Applied(_)) {
+            self.released.push((q, by, why));
+        } else {
+            // It failed on a bound while being applied: it stays where it was.
+            self.taken.pop();
+        }
+        Some(created)
+    }
+
+    /// Releases one quarantined change at a person's word, then tries the later ones of its author and record.
+    ///
+    /// `false` when it still cannot be applied.
+    pub fn release_by(&mut self, q: QuarantineId, by: UserId, why: Option<String>) -> bool {
+        let Some(index) = self.waiting.iter().position(|row| row.q == q) else { return false };
+        let (author, rec, seq) = match self.waiting.get(index) {
+            Some(row) => (row.by, row.rec, row.seq),
+            None => return false,
+        };
+        let Some(created) = self.release(index, Some(by), why) else { return false };
+        let mut at = 0;
+        while let Some(row) = self.waiting.get(at) {
+            let follows = row.by == author && row.rec == rec && row.seq > seq;
+            if !(follows && self.release(at, None, None).is_some()) {
+                at += 1;
+            }
+        }
+        if let Some(rec) = created {
+            self.judge_waiting(rec);
+        }
+        true
+    }
+
+    /// How many seqs this desk takes.
+    pub const fn taken(&self) -> usize {
+        self.taken.len()
+    }
+}
+
+/// The times of a change at its receipt.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    /// Its effective time.
+    pub t_eff: UnixMillis,
+    /// When it was received.
+    pub t_recv: UnixMillis,
+    /// Whether its author's clock was off by more than five minutes.
+    pub clock_suspect: bool,
+}
+
+impl Stamp {
+    /// The stamp of a change that the server makes now.
+    pub const fn of_server(now: UnixMillis) -> Self {
+        Self { t_eff: now, t_recv: now, clock_suspect: false }
+    }
+}
+
+fn quarantine_row(taken: &Taken, q: QuarantineId, code: Code, seq: Seq) -> Quarantined {
+    let Claim { rec, kind, bucket, about, .. } = taken.incoming.claim.clone();
+    Quarantined {
+        q,
+        seq,
+        id: Some(taken.incoming.id),
+        hash: taken.incoming.hash,
+        body: taken.incoming.text.clone().into_bytes(),
+        rec,
+        about,
+        type_: kind,
+        claims: bucket,
+        via: taken.source.via,
+        by: taken.source.by,
+        device: taken.source.device,
+        t_recv: taken.t_recv,
+        t_eff: taken.t_eff,
+        code: code.as_str().to_owned(),
+        state: storage::QuarantineState::Open,
+        closed_by: None,
+        closed_at: None,
+        why: taken.incoming.read.as_ref().err().map(|refusal| refusal.why.clone()),
+    }
+}
+
+fn damaged(error: impl std::error::Error + Send + Sync + 'static) -> ApiError {
+    ApiError::caused(error)
+}

@@ -1,0 +1,138 @@
+//! A change as it came: its bytes, their hash, and what could be read of it.
+
+use storage::Via;
+use sync_protocol::change::{Change, Code, Home, Refusal};
+use sync_protocol::clock::UnixMillis;
+use sync_protocol::id::{Bucket, ChangeId, DeviceId, RecordId, RecordType, UserId};
+use sync_protocol::value::{Hash, hash_of};
+use uuid::Uuid;
+
+/// Who sent a change, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    /// How it came.
+    pub via: Via,
+    /// Whose credentials it came with.
+    pub by: UserId,
+    /// The device, for a tablet's change.
+    pub device: Option<DeviceId>,
+    /// Whether the device may only deposit: all it sends goes to quarantine.
+    pub deposit: bool,
+}
+
+/// A change as it came.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Its id, or one made of its hash where none can be read.
+    pub id: ChangeId,
+    /// The frozen bytes.
+    pub text: String,
+    /// Their SHA-256.
+    pub hash: Hash,
+    /// The change, or why it is none.
+    pub read: Result<Change, Refusal>,
+    /// What a person in the quarantine sees of it.
+    pub claim: Claim,
+}
+
+/// What a change says of its record, as far as it can be read.
+#[derive(Clone, Debug, Default)]
+pub struct Claim {
+    /// Whether `id` stands in the text.
+    pub has_id: bool,
+    /// The record.
+    pub rec: Option<RecordId>,
+    /// Its kind.
+    pub kind: Option<RecordType>,
+    /// The bucket that its `new` names.
+    pub bucket: Option<Bucket>,
+    /// The subject that its `new` names.
+    pub about: Option<RecordId>,
+}
+
+impl Incoming {
+    /// Reads a frozen text.
+    pub fn read(text: String) -> Self {
+        let hash = hash_of(text.as_bytes());
+        let read = Change::parse(&text);
+        let (id, claim) = match &read {
+            Ok(change) => (change.id, claim(change)),
+            Err(_) => claim_of_unreadable(&text, &hash),
+        };
+        Self { id, text, hash, read, claim }
+    }
+
+    /// The id that stands in the text.
+    pub fn readable_id(&self) -> Option<ChangeId> {
+        self.claim.has_id.then_some(self.id)
+    }
+
+    /// When the change was made, by its author's wall clock, if that can be read.
+    pub fn at(&self) -> Option<UnixMillis> {
+        self.read.as_ref().ok().map(|change| change.at)
+    }
+}
+
+fn claim(change: &Change) -> Claim {
+    let mut claim =
+        Claim { has_id: true, rec: Some(change.rec), kind: Some(change.kind.clone()), bucket: None, about: None };
+    match change.home() {
+        Some(Home::In(bucket)) => claim.bucket = Some(bucket.clone()),
+        Some(Home::About(subject)) => claim.about = Some(*subject),
+        None => {}
+    }
+    claim
+}
+
+/// An id of the same bytes for ever: version 8 over the hash.
+fn made_id(hash: &Hash) -> ChangeId {
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().zip(hash) {
+        *to = *from;
+    }
+    ChangeId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+}
+
+fn claim_of_unreadable(text: &str, hash: &Hash) -> (ChangeId, Claim) {
+    let value: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let text_of = |name: &str| value.get(name).and_then(serde_json::Value::as_str);
+    let id: Option<ChangeId> = text_of("id").and_then(|id| id.parse().ok()).filter(|id: &ChangeId| id.0 != Uuid::nil());
+    let claim = Claim {
+        has_id: id.is_some(),
+        rec: text_of("rec").and_then(|rec| rec.parse().ok()),
+        kind: text_of("type").and_then(|kind| kind.parse().ok()),
+        ..Claim::default()
+    };
+    (id.unwrap_or_else(|| made_id(hash)), claim)
+}
+
+/// What becomes of a change, decided under the lock of its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Applied; late for the reason given, if for one.
+    Applied(Option<Late>),
+    /// Stored for a person, not applied.
+    Quarantined(Code),
+}
+
+/// Why an applied change is marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// A seal was live that its author had not seen.
+    Sealed,
+    /// Its author had seen the live seal.
+    Amendment,
+    /// Its author no longer may.
+    LeftScope,
+}
+
+impl Late {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sealed => "sealed",
+            Self::Amendment => "amendment",
+            Self::LeftScope => "left_scope",
+        }
+    }
+}
