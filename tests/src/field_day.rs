@@ -1,4 +1,7 @@
 //! The field day: a day in the fictional city, played by real tablets against a real server, every claim checked.
 
 pub mod city;
+pub mod claims;
 pub mod demo_clock;
+pub mod load;
+pub mod server;
