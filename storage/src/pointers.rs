@@ -59,6 +59,25 @@ pub struct Pointers<'tx>(&'tx mut Tx);
 /// Buckets in one statement of [`Pointers::after`]: SQLite joins at most 500 selects.
 const BUCKETS_PER_SELECT: usize = 200;
 
+const AFTER_ONE: &str =
+    "select * from (select bucket, rec, seq, since, live from pointer where tenant = ";
+
+/// Writes the select of [`Pointers::after`]: of each bucket, by its index, as many rows as the page holds.
+macro_rules! push_after {
+    ($query:ident, $tenant:expr, $buckets:expr, $at:expr, $limit:expr) => {{
+        let limit = i64::from($limit);
+        let enough = limit.saturating_add(i64::try_from($buckets.len()).unwrap_or(i64::MAX));
+        $query.push("select bucket, rec, seq, since, live from (");
+        for (i, bucket) in $buckets.iter().enumerate() {
+            $query.push(if i == 0 { "" } else { " union all " }).push(AFTER_ONE);
+            $query.push_bind($tenant.as_str()).push(" and bucket = ").push_bind(bucket.as_str());
+            $query.push(" and seq > ").push_bind($at.0).push(" order by seq limit ");
+            $query.push_bind(limit).push(format_args!(") as in_{i}"));
+        }
+        $query.push(") as found order by seq, bucket limit ").push_bind(enough);
+    }};
+}
+
 impl Pointers<'_> {
     /// Overwrites pointers, or makes them.
     ///
@@ -135,19 +154,34 @@ impl Pointers<'_> {
         at: Seq,
         limit: u32,
     ) -> Result<Vec<Pointer>, StorageError> {
-        let limit = i64::from(limit);
-        let enough = limit.saturating_add(i64::try_from(buckets.len()).unwrap_or(i64::MAX));
         Ok(on_conn!(self.0, |conn| {
-            let mut query = QueryBuilder::new("select bucket, rec, seq, since, live from (");
-            for (i, bucket) in buckets.iter().enumerate() {
-                query.push(if i == 0 { "" } else { " union all " }).push(AFTER_ONE);
-                query.push_bind(tenant.as_str()).push(" and bucket = ").push_bind(bucket.as_str());
-                query.push(" and seq > ").push_bind(at.0).push(" order by seq limit ");
-                query.push_bind(limit).push(format_args!(") as in_{i}"));
-            }
-            query.push(") as found order by seq, bucket limit ").push_bind(enough);
+            let mut query = QueryBuilder::new("");
+            push_after!(query, tenant, buckets, at, limit);
             query.build_query_as().fetch_all(conn).await?
         }))
+    }
+
+    /// Tells how the database reads for [`after`](Self::after).
+    #[cfg(feature = "testing")]
+    pub async fn explain_after(
+        &mut self,
+        tenant: &Tenant,
+        buckets: &[&Bucket],
+        at: Seq,
+        limit: u32,
+    ) -> Result<String, StorageError> {
+        use sqlx::Row as _;
+        let (explain, column) = match self.0.engine() {
+            crate::Engine::Sqlite => ("explain query plan ", 3),
+            crate::Engine::Postgres => ("explain ", 0),
+        };
+        let lines: Vec<String> = on_conn!(self.0, |conn| {
+            let mut query = QueryBuilder::new(explain);
+            push_after!(query, tenant, buckets, at, limit);
+            let rows = query.build().fetch_all(conn).await?;
+            rows.iter().map(|row| row.try_get(column)).collect::<sqlx::Result<_>>()?
+        });
+        Ok(lines.join("\n"))
     }
 
     /// Lists up to `limit` live pointers of a bucket with a record above `after`, by record.
@@ -225,9 +259,6 @@ impl Pointers<'_> {
             .await?))
     }
 }
-
-const AFTER_ONE: &str =
-    "select * from (select bucket, rec, seq, since, live from pointer where tenant = ";
 
 /// One touch for each pointer, in the order of their key: PostgreSQL overwrites a row once a statement.
 fn folded(touches: &[PointerTouch]) -> BTreeMap<(&Bucket, RecordId), PointerTouch> {

@@ -1,7 +1,7 @@
 //! Every method of the store, on both databases, each test on a fresh one.
 
 mod audit;
-
+mod cancel;
 mod devices;
 mod forms;
 mod grants;
@@ -9,15 +9,15 @@ mod journal;
 mod keys;
 mod people;
 mod placements;
-
+mod plans;
 mod pointers;
-
+mod prefix;
 mod quarantine;
 mod received;
 mod records;
 mod replicas;
 mod sample;
-
+mod schema;
 mod seals;
-
+mod settings;
 mod tenants;
