@@ -17,7 +17,7 @@ mod schedule;
 mod state;
 
 pub use author::{Draft, Edit, Refused};
-pub use outbox::{OwnChange, Outcome};
+pub use outbox::{Outcome, OwnChange};
 pub use rows::{DamagedRow, Row, Table, Write};
 pub use state::{Identity, Phase};
 
@@ -242,7 +242,12 @@ impl Replica {
     }
 
     /// Takes one input.
-    pub fn step(&mut self, input: Input<'_>, clock: &ClockReading, chance: &mut dyn Chance) -> Step {
+    pub fn step(
+        &mut self,
+        input: Input<'_>,
+        clock: &ClockReading,
+        chance: &mut dyn Chance,
+    ) -> Step {
         match input {
             Input::Start => self.start(),
             Input::Network(up) => self.network(up, clock),

@@ -75,7 +75,12 @@ fn checked(readable: Readable) -> Result<Readable, String> {
 }
 
 impl Replica {
-    pub(super) fn answered(&mut self, reply: &Reply<'_>, clock: &ClockReading, chance: &mut dyn Chance) {
+    pub(super) fn answered(
+        &mut self,
+        reply: &Reply<'_>,
+        clock: &ClockReading,
+        chance: &mut dyn Chance,
+    ) {
         if reply.status == 200 {
             match read(reply.body) {
                 Ok(readable) => self.apply_answer(&readable, clock, chance),
@@ -162,11 +167,15 @@ impl Replica {
         } else {
             self.drop_durable();
         }
-        let brings = !answer.records.is_empty() || !answer.leave.is_empty() || !answer.enter.is_empty();
+        let brings =
+            !answer.records.is_empty() || !answer.leave.is_empty() || !answer.enter.is_empty();
         self.run.wanted |= answer.more || !readable.pull;
         let moved = readable.pull
             && !anew
-            && (brings || !answer.results.is_empty() || !answer.snap.is_empty() || !self.calls_for_sync());
+            && (brings
+                || !answer.results.is_empty()
+                || !answer.snap.is_empty()
+                || !self.calls_for_sync());
         self.notice(Notice::Synced { more: answer.more });
         self.went_through(moved, answer.retry_after, clock, chance);
     }

@@ -5,7 +5,8 @@ use super::{Chance, Output, Replica, SUMS_EVERY_MS};
 use crate::clock::{ClockReading, Instant};
 use crate::id::{AttemptId, Bucket};
 use crate::wire::{
-    BUCKETS_MAX, OPEN_MAX, PURGED_MAX, PUSH_CHANGES_MAX, Push, SnapToken, SyncRequest, VERSION, Want,
+    BUCKETS_MAX, OPEN_MAX, PURGED_MAX, PUSH_CHANGES_MAX, Push, SnapToken, SyncRequest, VERSION,
+    Want,
 };
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -18,13 +19,10 @@ const BOOT_BYTES_MAX: usize = 64;
 impl Replica {
     /// Sends the pending attempt, or makes one.
     pub(super) fn send(&mut self, clock: &ClockReading, chance: &mut dyn Chance) {
-        let attempt = match self.attempt.take() {
-            Some(attempt) => attempt,
-            None => {
-                self.dirty.attempt = true;
-                self.new_attempt(AttemptId(chance.uuid()))
-            }
-        };
+        let attempt = self.attempt.take().unwrap_or_else(|| {
+            self.dirty.attempt = true;
+            self.new_attempt(AttemptId(chance.uuid()))
+        });
         let body = self.body(&attempt, clock);
         self.run.in_flight = Some(attempt.id);
         self.run.wanted = false;
@@ -80,7 +78,11 @@ impl Replica {
 
     /// How many changes from `from` on fit into the limits of a request; the first always does.
     fn fitting(&self, attempt: &Attempt) -> usize {
-        let widest = ClockReading { now: Instant::default(), mono: i64::MIN, boot: "b".repeat(BOOT_BYTES_MAX) };
+        let widest = ClockReading {
+            now: Instant::default(),
+            mono: i64::MIN,
+            boot: "b".repeat(BOOT_BYTES_MAX),
+        };
         let count_max = self.state.push_max.min(self.state.limits.max_push).min(PUSH_CHANGES_MAX);
         let mut room = self.state.limits.max_body.saturating_sub(self.body(attempt, &widest).len());
         let mut count = 0;
@@ -102,12 +104,16 @@ impl Replica {
 
     fn body(&self, attempt: &Attempt, clock: &ClockReading) -> String {
         let end = attempt.from.saturating_add(i64::try_from(attempt.count).unwrap_or(i64::MAX));
-        let offered = (attempt.from..end).filter_map(|n| self.own.get(self.index.order_at.get(&n)?));
+        let offered =
+            (attempt.from..end).filter_map(|n| self.own.get(self.index.order_at.get(&n)?));
         let mut changes: Vec<&RawValue> = Vec::new();
         let mut stamps = BTreeMap::new();
         for own in offered {
             let Some(text) = &own.text else { continue };
-            changes.push(serde_json::from_str(text).expect("a frozen text was read as JSON when it was kept"));
+            changes.push(
+                serde_json::from_str(text)
+                    .expect("a frozen text was read as JSON when it was kept"),
+            );
             if own.meta.stamped {
                 stamps.insert(own.meta.id, own.meta.t_eff);
             }
@@ -127,7 +133,8 @@ impl Replica {
             open: attempt.open.clone(),
             want: Want { max_bytes: None, sums: attempt.sums },
         };
-        serde_json::to_string(&request).expect("a request has string keys and no failing serialiser")
+        serde_json::to_string(&request)
+            .expect("a request has string keys and no failing serialiser")
     }
 
     /// The push was too much: the next try of the same attempt carries half of it, at last none but the pull.

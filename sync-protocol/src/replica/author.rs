@@ -105,11 +105,12 @@ impl Replica {
         }
         let shown = self.base_of(draft)?;
         let id = chance.change_id(clock.now.0);
-        let mut draught = Draught { id, shown: &shown, replica: self, now: BTreeMap::new(), ops: Vec::new() };
+        let mut draught =
+            Draught { id, shown: &shown, replica: self, now: BTreeMap::new(), ops: Vec::new() };
         for edit in &draft.edits {
             draught.push(edit)?;
         }
-        let change = Change {
+        let authored = Change {
             id,
             rec: draft.rec,
             kind: draft.kind.clone(),
@@ -121,11 +122,14 @@ impl Replica {
             ss: shown.seal_ids(),
             ops: draught.ops,
         };
-        let text = change.freeze().text().to_owned();
+        let text = authored.freeze().text().to_owned();
         let read = Change::parse(&text).map_err(|refusal| Refused::Unfit(refusal.why))?;
         let bytes_max = self.state.limits.max_change;
         if text.len() > bytes_max {
-            return Err(Refused::Unfit(format!("the change has {} bytes, over {bytes_max}", text.len())));
+            return Err(Refused::Unfit(format!(
+                "the change has {} bytes, over {bytes_max}",
+                text.len()
+            )));
         }
         self.append(read, text, clock.now.0.plus(self.state.offset_ms));
         Ok((id, self.finish(clock, chance)))
@@ -139,13 +143,19 @@ impl Replica {
                     return Err(Refused::Exists(draft.rec));
                 }
                 match home {
-                    Home::About(subject) if !self.is_shown(*subject) => Err(Refused::NotHere(*subject)),
+                    Home::About(subject) if !self.is_shown(*subject) => {
+                        Err(Refused::NotHere(*subject))
+                    }
                     Home::About(_) | Home::In(_) => Ok(Record::new(draft.kind.clone())),
                 }
             }
             Some(_) => {
                 let shown = self.displayed(draft.rec).ok_or(Refused::NotHere(draft.rec))?;
-                if shown.kind == draft.kind { Ok(shown) } else { Err(Refused::OtherKind(shown.kind)) }
+                if shown.kind == draft.kind {
+                    Ok(shown)
+                } else {
+                    Err(Refused::OtherKind(shown.kind))
+                }
             }
         }
     }
@@ -184,8 +194,11 @@ impl Draught<'_> {
                 Op::Set { path: path.clone(), value: value.clone(), x, px }
             }
             Edit::Add { at, pos, value } => {
-                let mut x = self.replace(Slot::Payload(at.clone()), value.iter().map(|_| put).collect());
-                x.extend(self.replace(Slot::Position(at.clone()), pos.iter().map(|_| put).collect()));
+                let mut x =
+                    self.replace(Slot::Payload(at.clone()), value.iter().map(|_| put).collect());
+                x.extend(
+                    self.replace(Slot::Position(at.clone()), pos.iter().map(|_| put).collect()),
+                );
                 let px = self.replace(Slot::Row(at.clone()), vec![presence]);
                 Op::Add { at: at.clone(), pos: pos.clone(), value: value.clone(), x: unique(x), px }
             }
@@ -221,7 +234,11 @@ impl Draught<'_> {
 
     fn row_is_there(&self, at: &RowPath) -> Result<(), Refused> {
         let live = self.live(&Slot::Row(at.clone()));
-        if live.iter().any(|dot| dot.presence) { Ok(()) } else { Err(Refused::NoRow(at.to_string())) }
+        if live.iter().any(|dot| dot.presence) {
+            Ok(())
+        } else {
+            Err(Refused::NoRow(at.to_string()))
+        }
     }
 
     fn live(&self, slot: &Slot) -> Vec<Dot> {
@@ -287,7 +304,9 @@ fn live_at(record: &Record, slot: &Slot) -> Vec<Dot> {
         }
         Slot::Payload(at) => row(at).map(|row| row.payloads.keys().copied().collect()),
         Slot::Position(at) => row(at).map(|row| row.positions.keys().copied().collect()),
-        Slot::Row(at) => row(at).map(|row| row.presences.iter().chain(row.removals.keys()).copied().collect()),
+        Slot::Row(at) => {
+            row(at).map(|row| row.presences.iter().chain(row.removals.keys()).copied().collect())
+        }
         Slot::Deletion => Some(record.deletions.keys().copied().collect()),
         Slot::Seal | Slot::Home | Slot::Verdict(_) => None,
     }

@@ -2,11 +2,12 @@
 
 use super::state::Phase;
 use super::{Notice, Replica};
+use crate::change::{Change, Home};
 use crate::id::{Bucket, EpochId, RecordId, RecordType, Seq};
 use crate::record::{Damaged, Meta, Record, RecordBody};
 use crate::wire::Purged;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A bucket on the tablet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +59,13 @@ impl Held {
 
     pub(super) fn read(row: HeldRow) -> Result<Self, Damaged> {
         let record = Record::read(row.kind, row.about, &row.body, Meta::default())?;
-        Ok(Self { rv: row.rv, epoch: row.epoch, flags: row.body.flags, buckets: row.buckets, record })
+        Ok(Self {
+            rv: row.rv,
+            epoch: row.epoch,
+            flags: row.body.flags,
+            buckets: row.buckets,
+            record,
+        })
     }
 }
 
@@ -136,43 +143,48 @@ impl Replica {
             return;
         }
         let hidden_pending = self.hidden_pending();
-        let orphans: Vec<RecordId> =
-            self.index.orphans.iter().filter(|rec| !hidden_pending.contains(rec)).copied().collect();
+        let orphans: Vec<RecordId> = self
+            .index
+            .orphans
+            .iter()
+            .filter(|rec| !hidden_pending.contains(rec))
+            .copied()
+            .collect();
         let purge = !leaving.is_empty() && hidden_pending.is_empty();
         if orphans.is_empty() && !purge {
             return;
         }
         self.state.round += 1;
         self.dirty.state = true;
-        let hidden_own: Vec<u64> =
-            self.own.iter().filter(|(_, own)| !self.is_shown(own.meta.rec)).map(|(order, _)| *order).collect();
+        let mut erased: BTreeSet<RecordId> = orphans.iter().copied().collect();
         for rec in orphans {
             self.erase(rec);
         }
         if purge {
             for bucket in &leaving {
-                self.purge(bucket);
+                self.purge(bucket, &mut erased);
             }
-        }
-        for order in hidden_own {
-            self.seal_text(order);
+            self.seal_texts(erased, &leaving);
+        } else {
+            self.seal_texts(erased, &[]);
         }
         self.vacuum(purge);
     }
 
     /// The hidden records with a change that has no result yet.
-    fn hidden_pending(&self) -> std::collections::BTreeSet<RecordId> {
+    fn hidden_pending(&self) -> BTreeSet<RecordId> {
         let orders = self.index.unanswered.iter().filter_map(|n| self.index.order_at.get(n));
         let recs = orders.filter_map(|order| self.own.get(order)).map(|own| own.meta.rec);
         recs.filter(|rec| !self.is_shown(*rec)).collect()
     }
 
-    fn purge(&mut self, bucket: &Bucket) {
+    fn purge(&mut self, bucket: &Bucket, erased: &mut BTreeSet<RecordId>) {
         let members: Vec<RecordId> = self.members(bucket).collect();
         for rec in members {
             self.leave_bucket(rec, bucket);
             if self.index.orphans.contains(&rec) {
                 self.erase(rec);
+                erased.insert(rec);
             }
         }
         self.places.remove(bucket);
@@ -188,15 +200,33 @@ impl Replica {
         self.changed.insert(rec);
     }
 
-    /// Keeps only the user's own frozen text, until it is durable.
-    fn seal_text(&mut self, order: u64) {
-        let Some(own) = self.own.get_mut(&order) else { return };
-        if self.held.contains_key(&own.meta.rec) || !own.meta.answered || own.meta.sealed {
-            return;
+    /// Of erased records, and of those begun in or about what was erased, only the user's own frozen texts stay,
+    /// until they are durable.
+    fn seal_texts(&mut self, mut erased: BTreeSet<RecordId>, left: &[Bucket]) {
+        let mut sealed = Vec::new();
+        for (order, own) in &self.own {
+            let begun_there = match own.change.as_ref().and_then(Change::home) {
+                Some(Home::In(bucket)) => left.contains(bucket),
+                Some(Home::About(subject)) => erased.contains(subject),
+                None => false,
+            };
+            if self.held.contains_key(&own.meta.rec) {
+                continue;
+            }
+            if begun_there {
+                erased.insert(own.meta.rec);
+            }
+            if erased.contains(&own.meta.rec) && !own.meta.sealed {
+                sealed.push(*order);
+            }
         }
-        own.meta.sealed = true;
-        self.dirty.own.insert(order);
-        self.hide(order);
+        for order in sealed {
+            if let Some(own) = self.own.get_mut(&order) {
+                own.meta.sealed = true;
+            }
+            self.dirty.own.insert(order);
+            self.hide(order);
+        }
     }
 
     /// What was deleted before this round cannot be read any more.

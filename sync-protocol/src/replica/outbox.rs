@@ -1,9 +1,9 @@
 //! A tablet's own changes: numbered, offered until each has its own result, kept until they are durable.
 
-use super::{Chance, KEEP_RECEIVED_MS, Notice, Output, Replica};
+use super::{Chance, Identity, KEEP_RECEIVED_MS, Notice, Output, Replica};
 use crate::change::{Change, Code};
 use crate::clock::UnixMillis;
-use crate::id::{ChangeId, QuarantineId, RecordId, ReplicaId, Seq};
+use crate::id::{ChangeId, EpochId, LeaseId, QuarantineId, RecordId, ReplicaId, Seq};
 use crate::wire::{ChangeResult, Known, Status};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,10 @@ impl Outcome {
     }
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts about one change, stored as they are"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct OwnMeta {
     pub(super) id: ChangeId,
@@ -73,6 +77,8 @@ pub struct OwnChange<'a> {
     pub waits: bool,
     /// What became of it.
     pub outcome: Option<&'a Outcome>,
+    /// Whether its record was left: kept for the server's sake, and not to be shown.
+    pub sealed: bool,
 }
 
 impl Replica {
@@ -86,7 +92,43 @@ impl Replica {
             change: own.change.as_ref(),
             waits: own.meta.n.is_some() && !own.meta.answered,
             outcome: own.meta.outcome.as_ref(),
+            sealed: own.meta.sealed || self.is_hidden(own.meta.rec),
         })
+    }
+
+    /// Who this database is in its present incarnation.
+    pub fn replica_id(&self) -> ReplicaId {
+        self.state.replica
+    }
+
+    /// Whose tablet this is.
+    pub fn identity(&self) -> Identity {
+        self.state.identity
+    }
+
+    /// What the next new attempt shows.
+    pub fn lease(&self) -> Option<LeaseId> {
+        self.state.lease
+    }
+
+    /// The server's history that is known.
+    pub fn epoch(&self) -> Option<EpochId> {
+        self.state.epoch
+    }
+
+    /// The server's clock at the last answer.
+    pub fn synced_at(&self) -> Option<UnixMillis> {
+        self.state.server_now
+    }
+
+    /// The hash of the list of forms that the server named last.
+    pub fn bundle(&self) -> &str {
+        &self.state.bundle
+    }
+
+    /// Whether a round with the server is under way.
+    pub fn is_syncing(&self) -> bool {
+        self.run.in_flight.is_some()
     }
 
     /// How many changes wait for their result.
@@ -97,7 +139,8 @@ impl Replica {
     /// The changes that the server holds in quarantine and no human has closed.
     pub(super) fn open_quarantined(&self) -> impl Iterator<Item = ChangeId> + '_ {
         let open = |own: &&Own| {
-            own.meta.answered && own.meta.outcome.as_ref().is_some_and(|o| o.status == Status::Quarantined)
+            own.meta.answered
+                && own.meta.outcome.as_ref().is_some_and(|o| o.status == Status::Quarantined)
         };
         self.own.values().filter(open).map(|own| own.meta.id)
     }
@@ -149,7 +192,8 @@ impl Replica {
         let Some(order) = order.copied() else { return };
         let Some(own) = self.own.get_mut(&order) else { return };
         let meta = &mut own.meta;
-        let was_quarantined = meta.outcome.as_ref().is_some_and(|o| o.status == Status::Quarantined);
+        let was_quarantined =
+            meta.outcome.as_ref().is_some_and(|o| o.status == Status::Quarantined);
         let outcome = Outcome {
             status: result.present(),
             seq: result.seq,
@@ -209,7 +253,8 @@ impl Replica {
         let done = |order: &&u64| {
             let Some(meta) = self.own.get(order).map(|own| &own.meta) else { return true };
             let Some(outcome) = &meta.outcome else { return false };
-            let arrived = outcome.seq.is_some_and(|seq| self.rv(meta.rec).is_some_and(|rv| rv >= seq));
+            let arrived =
+                outcome.seq.is_some_and(|seq| self.rv(meta.rec).is_some_and(|rv| rv >= seq));
             meta.answered && (!more || arrived)
         };
         let orders: Vec<u64> = self.index.shown.values().flatten().filter(done).copied().collect();
@@ -255,7 +300,8 @@ impl Replica {
 
     /// What the server was told after its backup is pending again.
     pub(super) fn unlearn_outcomes(&mut self) {
-        let offered: Vec<u64> = self.own.iter().filter(|(_, own)| own.text.is_some()).map(|(o, _)| *o).collect();
+        let offered: Vec<u64> =
+            self.own.iter().filter(|(_, own)| own.text.is_some()).map(|(o, _)| *o).collect();
         for order in offered {
             let Some(own) = self.own.get_mut(&order) else { continue };
             own.meta.answered_at = None;
@@ -275,11 +321,15 @@ impl Replica {
         let now = self.state.server_now;
         let settled = |own: &Own| match self.state.durable {
             Some(durable) => own.meta.n.is_some_and(|n| n <= durable),
-            None => now.zip(own.meta.answered_at).is_some_and(|(now, at)| now.since(at) >= KEEP_RECEIVED_MS),
+            None => now
+                .zip(own.meta.answered_at)
+                .is_some_and(|(now, at)| now.since(at) >= KEEP_RECEIVED_MS),
         };
         let orders: Vec<u64> = (self.index.order_at.range(..first_unanswered))
             .filter(|(_, order)| {
-                self.own.get(order).is_some_and(|own| own.meta.answered && !own.meta.shown && settled(own))
+                self.own
+                    .get(order)
+                    .is_some_and(|own| own.meta.answered && !own.meta.shown && settled(own))
             })
             .map(|(_, order)| *order)
             .collect();
@@ -316,9 +366,11 @@ impl Replica {
     /// Lets go of a change of which only the outcome was kept, once a human has closed it.
     pub(super) fn drop_closed(&mut self) {
         let closed = |own: &Own| {
-            own.text.is_none() && own.meta.outcome.as_ref().is_none_or(|o| o.status != Status::Quarantined)
+            own.text.is_none()
+                && own.meta.outcome.as_ref().is_none_or(|o| o.status != Status::Quarantined)
         };
-        let orders: Vec<u64> = self.own.iter().filter(|(_, own)| closed(own)).map(|(order, _)| *order).collect();
+        let orders: Vec<u64> =
+            self.own.iter().filter(|(_, own)| closed(own)).map(|(order, _)| *order).collect();
         for order in orders {
             if let Some(own) = self.own.remove(&order) {
                 self.index.order_of.remove(&own.meta.id);
@@ -332,7 +384,11 @@ impl Replica {
         let round = self.state.round;
         let asked = self.outputs.iter_mut().find_map(|output| match output {
             Output::Vacuum { round: r, reported } if *r == round => Some(reported),
-            _ => None,
+            Output::Vacuum { .. }
+            | Output::Send { .. }
+            | Output::Wake { .. }
+            | Output::FetchBundle { .. }
+            | Output::Notice(_) => None,
         });
         match asked {
             Some(asked) => *asked |= reported,

@@ -12,7 +12,8 @@ const SUBJECTS_MAX: usize = 8;
 impl Replica {
     /// The records that are shown, without those of buckets that are being left.
     pub fn records(&self) -> impl Iterator<Item = RecordId> + '_ {
-        let known: BTreeSet<RecordId> = self.held.keys().chain(self.index.shown.keys()).copied().collect();
+        let known: BTreeSet<RecordId> =
+            self.held.keys().chain(self.index.shown.keys()).copied().collect();
         known.into_iter().filter(|rec| self.is_shown(*rec))
     }
 
@@ -31,9 +32,7 @@ impl Replica {
             let Some(own) = self.own.get(order) else { continue };
             if let Some(change) = &own.change {
                 let stamped = Stamped { change, t_eff: own.meta.t_eff };
-                if record.apply(stamped, around).is_err() {
-                    continue;
-                }
+                record.apply(stamped, around).ok()?;
             }
         }
         Some(record)
@@ -57,6 +56,16 @@ impl Replica {
     /// The buckets by which the tablet holds a record.
     pub fn buckets_of(&self, rec: RecordId) -> impl Iterator<Item = &Bucket> {
         self.held.get(&rec).into_iter().flat_map(|held| held.buckets.keys())
+    }
+
+    /// How many records of a bucket have come since it was last entered, and how many were announced.
+    pub fn progress(&self, bucket: &Bucket) -> Option<(usize, i64)> {
+        let place = self.places.get(bucket)?;
+        let come = |rec: &RecordId| {
+            let sent = self.held.get(rec).and_then(|held| held.buckets.get(bucket));
+            sent.is_some_and(|sent| *sent == place.entering)
+        };
+        Some((self.members(bucket).filter(come).count(), place.expected))
     }
 
     /// Where each bucket stands.
@@ -84,6 +93,12 @@ impl Replica {
             }
         }
         false
+    }
+
+    /// Whether a record is held and yet not to be shown.
+    pub(super) fn is_hidden(&self, rec: RecordId) -> bool {
+        let known = self.is_known(rec);
+        known && !self.is_shown(rec)
     }
 
     fn is_known(&self, rec: RecordId) -> bool {

@@ -19,8 +19,11 @@ impl Replica {
         for record in &answer.records {
             self.take_record(record, answer.epoch);
         }
-        let sent: BTreeSet<(&Bucket, RecordId)> =
-            answer.records.iter().flat_map(|r| r.buckets.iter().map(|bucket| (bucket, r.rec))).collect();
+        let sent: BTreeSet<(&Bucket, RecordId)> = answer
+            .records
+            .iter()
+            .flat_map(|r| r.buckets.iter().map(|bucket| (bucket, r.rec)))
+            .collect();
         for Leave { bucket, rec, at } in &answer.leave {
             if let Some(at) = at {
                 self.state.head = self.state.head.max(*at);
@@ -48,8 +51,12 @@ impl Replica {
 
     /// A request without a cursor names nothing, so its answer enters every bucket that is granted.
     fn leave_buckets(&mut self, answer: &SyncAnswer, attempt: &Attempt) {
-        let mut left: BTreeSet<&Bucket> =
-            answer.leave.iter().filter(|leave| leave.rec.is_none()).map(|leave| &leave.bucket).collect();
+        let mut left: BTreeSet<&Bucket> = answer
+            .leave
+            .iter()
+            .filter(|leave| leave.rec.is_none())
+            .map(|leave| &leave.bucket)
+            .collect();
         let entered: BTreeSet<&Bucket> = answer.enter.iter().map(|enter| &enter.bucket).collect();
         let known: Vec<Bucket> = self.places.keys().cloned().collect();
         if attempt.cursor.is_none() {
@@ -79,7 +86,9 @@ impl Replica {
 
     fn take_record(&mut self, wire: &WireRecord, epoch: EpochId) {
         let named: Vec<&Bucket> = (wire.buckets.iter())
-            .filter(|bucket| self.places.get(bucket).is_some_and(|place| place.phase != Phase::Leaving))
+            .filter(|bucket| {
+                self.places.get(bucket).is_some_and(|place| place.phase != Phase::Leaving)
+            })
             .collect();
         if named.is_empty() {
             return;
@@ -114,7 +123,10 @@ impl Replica {
             // What the body writes is what a later opening reads: nothing else stays in memory.
             record.body(None, wire.body.flags.clone())
         };
-        let Ok(record) = Record::read(wire.kind.clone(), wire.about, &whole, Meta::default()) else { return false };
+        let Ok(record) = Record::read(wire.kind.clone(), wire.about, &whole, Meta::default())
+        else {
+            return false;
+        };
         let buckets = self.held.get(&wire.rec).map(|held| held.buckets.clone()).unwrap_or_default();
         let held = Held { rv: wire.rv, epoch, flags: whole.flags, buckets, record };
         self.held.insert(wire.rec, held);

@@ -117,7 +117,9 @@ impl Replica {
     pub(super) fn flush(&mut self) -> Step {
         let dirty = std::mem::take(&mut self.dirty);
         let mut writes = Vec::new();
-        let mut put = |table: Table, key: String, value: Option<Vec<u8>>| writes.push(Write { table, key, value });
+        let mut put = |table: Table, key: String, value: Option<Vec<u8>>| {
+            writes.push(Write { table, key, value });
+        };
         if dirty.state {
             put(Table::State, STATE_KEY.to_owned(), Some(json(&self.state)));
         }
@@ -153,7 +155,9 @@ impl Replica {
             places: self.places.keys().cloned().collect(),
         };
         let writes = all.flush().writes.into_iter();
-        writes.filter_map(|Write { table, key, value }| value.map(|value| Row { table, key, value })).collect()
+        writes
+            .filter_map(|Write { table, key, value }| value.map(|value| Row { table, key, value }))
+            .collect()
     }
 
     pub(super) fn from_rows(rows: impl IntoIterator<Item = Row>) -> Result<Self, DamagedRow> {
@@ -170,7 +174,10 @@ impl Replica {
                 Table::State => return Err(damaged(&row, "unknown key")),
                 Table::Text => {
                     let order = read_order(&row)?;
-                    texts.insert(order, String::from_utf8(row.value.clone()).map_err(|e| damaged(&row, e))?);
+                    texts.insert(
+                        order,
+                        String::from_utf8(row.value.clone()).map_err(|e| damaged(&row, e))?,
+                    );
                 }
                 Table::Change => {
                     metas.insert(read_order(&row)?, read::<OwnMeta>(&row)?);
@@ -196,10 +203,8 @@ impl Replica {
         replica.places = places;
         for (order, meta) in metas {
             let text: Option<String> = texts.remove(&order);
-            let change = text.as_deref().map(Change::parse).transpose().map_err(|refusal| DamagedRow {
-                table: Table::Text,
-                key: order_key(order),
-                why: refusal.why,
+            let change = text.as_deref().map(Change::parse).transpose().map_err(|refusal| {
+                DamagedRow { table: Table::Text, key: order_key(order), why: refusal.why }
             })?;
             replica.own.insert(order, Own { meta, text, change });
         }
@@ -233,7 +238,7 @@ impl Replica {
     }
 }
 
-fn damaged(row: &Row, why: impl ToString) -> DamagedRow {
+fn damaged(row: &Row, why: impl std::fmt::Display) -> DamagedRow {
     DamagedRow { table: row.table, key: row.key.clone(), why: why.to_string() }
 }
 

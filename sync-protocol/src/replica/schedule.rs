@@ -1,7 +1,9 @@
 //! When the next attempt is made: by level, not by edge; full jitter, a budget for retries, and what the server asks.
 
 use super::state::Phase;
-use super::{BACKOFF_BASE_MS, BACKOFF_CAP_MS, Chance, IDLE_SYNC_MS, Output, RETRY_AFTER_MAX_MS, Replica};
+use super::{
+    BACKOFF_BASE_MS, BACKOFF_CAP_MS, Chance, IDLE_SYNC_MS, Output, RETRY_AFTER_MAX_MS, Replica,
+};
 use crate::clock::ClockReading;
 use crate::id::AttemptId;
 
@@ -61,7 +63,8 @@ impl Replica {
         if !self.run.network || self.run.in_flight.is_some() {
             return;
         }
-        let idle_until = self.run.synced_at.map_or(clock.mono, |at| at.saturating_add(IDLE_SYNC_MS));
+        let idle_until =
+            self.run.synced_at.map_or(clock.mono, |at| at.saturating_add(IDLE_SYNC_MS));
         let earliest = self.run.asked_until.max(self.run.backoff_until);
         let at = if self.calls_for_sync() { earliest } else { earliest.max(idle_until) };
         if clock.mono >= at {
@@ -82,7 +85,12 @@ impl Replica {
     }
 
     /// An attempt came to nothing: wait at random, longer each time.
-    pub(super) fn back_off(&mut self, retry_after_ms: Option<i64>, clock: &ClockReading, chance: &mut dyn Chance) {
+    pub(super) fn back_off(
+        &mut self,
+        retry_after_ms: Option<i64>,
+        clock: &ClockReading,
+        chance: &mut dyn Chance,
+    ) {
         let bound = BACKOFF_CAP_MS.min(BACKOFF_BASE_MS << self.run.failures.min(EXPONENT_MAX));
         self.run.failures = self.run.failures.saturating_add(1);
         let jitter = match self.run.budget.checked_sub(BUDGET_PER_RETRY) {
@@ -97,7 +105,8 @@ impl Replica {
     }
 
     fn wait_as_asked(&mut self, retry_after_ms: i64, clock: &ClockReading) {
-        self.run.asked_until = clock.mono.saturating_add(retry_after_ms.clamp(0, RETRY_AFTER_MAX_MS));
+        self.run.asked_until =
+            clock.mono.saturating_add(retry_after_ms.clamp(0, RETRY_AFTER_MAX_MS));
     }
 
     /// An answer was applied. Rounds that move nothing wait like failures, so that no fault makes a loop hot.

@@ -1,0 +1,14 @@
+//! The tablet's side against a plain server: promises one by one, then whole histories.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::maybe_infinite_iter,
+    clippy::needless_pass_by_value,
+    clippy::unwrap_used,
+    reason = "a test that is wrong about its own world should stop"
+)]
+
+mod promises;
+mod server;
+mod tablet;
+mod world;
