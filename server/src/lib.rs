@@ -13,12 +13,14 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod extract;
+pub mod fault;
 pub mod listen;
 pub mod live;
 pub mod problem;
 pub mod random;
 pub mod routes;
 pub mod state;
+pub mod sync;
 pub mod telemetry;
 
 pub use state::{AppState, Parts};

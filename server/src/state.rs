@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::live::Pokes;
 use crate::random::Random;
+use crate::sync::{Library, Means, Service};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +51,8 @@ pub struct Shared {
     pub names: Names,
     /// Who waits for news.
     pub pokes: Pokes,
+    /// What tablets push and pull.
+    pub sync: Service,
     /// The work of password hashing, bounded.
     pub passwords: Passwords,
     /// Failed proofs of identity, counted.
@@ -70,7 +73,15 @@ impl AppState {
         let keys = Keyring::open(&store, &*random, clock.now()).await?;
         let names =
             Names { issuer: config.issuer().to_owned(), audience: config.audience.0.clone() };
-        let passwords = Passwords::new(&*random);
+        let pokes = Pokes::default();
+        let means = Means {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+            library: Arc::new(Library::default()),
+            pokes: pokes.clone(),
+        };
+        let sync = Service::open(means).await.map_err(KeyError::Storage)?;
         Ok(Self(Arc::new(Shared {
             store,
             clock,
@@ -78,8 +89,9 @@ impl AppState {
             config,
             keys,
             names,
-            pokes: Pokes::default(),
-            passwords,
+            pokes,
+            sync,
+            passwords: Passwords::default(),
             failures: Failures::default(),
             bulkheads: Bulkheads::default(),
             stop: CancellationToken::new(),

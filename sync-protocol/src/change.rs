@@ -303,8 +303,15 @@ impl Change {
         if !self.ss.is_empty() {
             object.insert("ss".into(), json!(self.ss));
         }
-        object.insert("ops".into(), self.ops.iter().map(op_json).collect());
+        object.insert("ops".into(), self.ops_json());
         Frozen::new(Value::Object(object).to_string())
+    }
+}
+
+impl Change {
+    /// The ops as the wire writes them.
+    pub fn ops_json(&self) -> Value {
+        self.ops.iter().map(op_json).collect()
     }
 }
 

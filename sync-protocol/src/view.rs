@@ -115,9 +115,12 @@ impl View {
             let kind = form.policy(path, None).view;
             view.fields.insert(path.clone(), field::view(register, &kind, record));
         }
-        for (path, rows) in &record.lists {
-            view.lists.insert(path.clone(), list(path, rows, record, form));
-        }
+        let lists = record.lists.iter().map(|(path, rows)| (path, list(path, rows, record, form)));
+        view.lists.extend(
+            lists
+                .filter(|(_, list)| !list.rows.is_empty())
+                .map(|(path, list)| (path.clone(), list)),
+        );
         view.derived = form.derived(&view);
         view
     }
@@ -210,6 +213,12 @@ pub fn flags(record: &Record, form: &Form) -> Vec<String> {
         }
     }
     flags.into_iter().map(str::to_owned).collect()
+}
+
+/// What is shown at one field; `None` when it is empty.
+pub fn field_view(record: &Record, form: &Form, path: &str) -> Option<FieldView> {
+    let register = record.fields.get(path).filter(|register| !register.live.is_empty())?;
+    Some(field::view(register, &form.policy(path, None).view, record))
 }
 
 /// Whether anything in the state could be more than one value; the view is computed only then.

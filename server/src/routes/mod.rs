@@ -1,6 +1,7 @@
 //! The API on one screen: every route with who may call it.
 
 mod admin;
+mod bundles;
 mod devices;
 mod edge;
 mod health;
@@ -8,6 +9,7 @@ mod live;
 mod openapi;
 mod registry;
 mod sessions;
+mod sync;
 
 pub use openapi::document;
 pub use registry::{Described, QueryParameter, Route};
@@ -28,6 +30,8 @@ pub fn all() -> Vec<Route> {
         health::routes(),
         devices::routes(),
         sessions::routes(),
+        sync::routes(),
+        bundles::routes(),
         live::routes(),
         admin::routes(),
         openapi::routes(),

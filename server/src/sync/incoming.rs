@@ -74,8 +74,13 @@ impl Incoming {
 }
 
 fn claim(change: &Change) -> Claim {
-    let mut claim =
-        Claim { has_id: true, rec: Some(change.rec), kind: Some(change.kind.clone()), bucket: None, about: None };
+    let mut claim = Claim {
+        has_id: true,
+        rec: Some(change.rec),
+        kind: Some(change.kind.clone()),
+        bucket: None,
+        about: None,
+    };
     match change.home() {
         Some(Home::In(bucket)) => claim.bucket = Some(bucket.clone()),
         Some(Home::About(subject)) => claim.about = Some(*subject),
@@ -96,7 +101,8 @@ fn made_id(hash: &Hash) -> ChangeId {
 fn claim_of_unreadable(text: &str, hash: &Hash) -> (ChangeId, Claim) {
     let value: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
     let text_of = |name: &str| value.get(name).and_then(serde_json::Value::as_str);
-    let id: Option<ChangeId> = text_of("id").and_then(|id| id.parse().ok()).filter(|id: &ChangeId| id.0 != Uuid::nil());
+    let id: Option<ChangeId> =
+        text_of("id").and_then(|id| id.parse().ok()).filter(|id: &ChangeId| id.0 != Uuid::nil());
     let claim = Claim {
         has_id: id.is_some(),
         rec: text_of("rec").and_then(|rec| rec.parse().ok()),

@@ -11,7 +11,8 @@ use storage::{PurgeReceipt, Received, Replica, Tx, Via};
 use sync_protocol::change::Code;
 use sync_protocol::clock::{Authored, CLOCK_SUSPECT_MS, ClockReading, UnixMillis, effective_time};
 use sync_protocol::id::{
-    AttemptId, Bucket, ChangeId, DeviceId, EpochId, LeaseId, QuarantineId, ReplicaId, Seq, Tenant, UserId,
+    AttemptId, Bucket, ChangeId, DeviceId, EpochId, LeaseId, QuarantineId, ReplicaId, Seq, Tenant,
+    UserId,
 };
 use sync_protocol::wire::{ChangeResult, Known, Purged, Status};
 
@@ -106,22 +107,34 @@ impl Room<'_> {
 /// Takes in a group of pushes in one transaction, which is still open afterwards.
 ///
 /// With `unread` the changes are stored in quarantine as they are: the server has failed on them before.
-pub async fn ingest(tx: &mut Tx, room: Room<'_>, pushes: &[Push], unread: bool) -> Result<Ingested, ApiError> {
+pub async fn ingest(
+    tx: &mut Tx,
+    room: Room<'_>,
+    pushes: &[Push],
+    unread: bool,
+) -> Result<Ingested, ApiError> {
     let head = tx.head().read(room.tenant).await?;
     let ids: BTreeSet<ReplicaId> = pushes.iter().map(|push| push.replica).collect();
     let ids: Vec<ReplicaId> = ids.into_iter().collect();
     let locked = tx.replicas().lock(room.tenant, &ids).await?;
-    let mut replicas: BTreeMap<ReplicaId, Replica> = locked.into_iter().map(|row| (row.replica, row)).collect();
+    let mut replicas: BTreeMap<ReplicaId, Replica> =
+        locked.into_iter().map(|row| (row.replica, row)).collect();
 
     let mut admitted: Vec<Result<(), ApiError>> = Vec::with_capacity(pushes.len());
     let mut received_before = BTreeMap::new();
     for push in pushes {
-        let admission = admit(tx, room, push, head.epoch, head.seq, &mut replicas, &mut received_before).await;
+        let admission =
+            admit(tx, room, push, head.epoch, head.seq, &mut replicas, &mut received_before).await;
         admitted.push(admission);
     }
 
     let wanted = Wanted {
-        incoming: pushes.iter().zip(&admitted).filter(|(_, a)| a.is_ok()).flat_map(|(push, _)| &push.changes).collect(),
+        incoming: pushes
+            .iter()
+            .zip(&admitted)
+            .filter(|(_, a)| a.is_ok())
+            .flat_map(|(push, _)| &push.changes)
+            .collect(),
         asked: pushes.iter().flat_map(|push| push.open.iter().copied()).collect(),
         users: pushes.iter().map(|push| push.user).collect(),
         ..Wanted::default()
@@ -135,16 +148,25 @@ pub async fn ingest(tx: &mut Tx, room: Room<'_>, pushes: &[Push], unread: bool) 
             Err(problem) => Err(problem),
         });
     }
-    let asked: Vec<Vec<(ChangeId, Receipt)>> = pushes.iter().map(|push| asked(&desk, push)).collect();
+    let asked: Vec<Vec<(ChangeId, Receipt)>> =
+        pushes.iter().map(|push| asked(&desk, push)).collect();
     let closed = desk.close(tx).await?;
 
     let received: Vec<Received> = rows
         .iter()
         .filter(|row| replicas.get(&row.replica).is_some_and(|replica| row.n > replica.known_n))
-        .map(|row| Received { replica: row.replica, n: row.n, id: row.id, hash: row.hash, seq: closed.seq(row.seq) })
+        .map(|row| Received {
+            replica: row.replica,
+            n: row.n,
+            id: row.id,
+            hash: row.hash,
+            seq: closed.seq(row.seq),
+        })
         .collect();
     for row in &rows {
-        if let Some(replica) = replicas.get_mut(&row.replica).filter(|replica| row.n > replica.known_n) {
+        if let Some(replica) =
+            replicas.get_mut(&row.replica).filter(|replica| row.n > replica.known_n)
+        {
             replica.known_n = row.n;
             replica.known_id = row.readable.then_some(row.id);
         }
@@ -172,9 +194,13 @@ pub async fn ingest(tx: &mut Tx, room: Room<'_>, pushes: &[Push], unread: bool) 
         receipts.push(match outcome {
             Err(problem) => Err(problem),
             Ok(outcome) => {
-                let replica = replicas.get(&push.replica).ok_or_else(|| ApiError::internal("a replica got lost"))?;
+                let replica = replicas
+                    .get(&push.replica)
+                    .ok_or_else(|| ApiError::internal("a replica got lost"))?;
                 let durable = match head.backup_seq {
-                    Some(seq) => Some(tx.received().durable_n(room.tenant, push.replica, seq).await?),
+                    Some(seq) => {
+                        Some(tx.received().durable_n(room.tenant, push.replica, seq).await?)
+                    }
                     None => None,
                 };
                 let mut results: Vec<ChangeResult> = outcome
@@ -182,7 +208,9 @@ pub async fn ingest(tx: &mut Tx, room: Room<'_>, pushes: &[Push], unread: bool) 
                     .map(|(n, id, receipt)| result(Some(n), id, &receipt, |seq| closed.seq(seq)))
                     .collect();
                 results.extend(
-                    asked.into_iter().map(|(id, receipt)| result(None, Some(id), &receipt, |seq| closed.seq(seq))),
+                    asked.into_iter().map(|(id, receipt)| {
+                        result(None, Some(id), &receipt, |seq| closed.seq(seq))
+                    }),
                 );
                 Ok(PushReceipt {
                     lease: replica.lease_cur,
@@ -214,7 +242,12 @@ async fn admit(
         // The history was rolled back without a word: the caller begins a new epoch.
         return Err(ApiError::EpochChanged { epoch });
     }
-    let moved = move_lease(replicas.get(&push.replica), push, || LeaseId(room.random.uuid_v7(room.now)), room.now)?;
+    let moved = move_lease(
+        replicas.get(&push.replica),
+        push,
+        || LeaseId(room.random.uuid_v7(room.now)),
+        room.now,
+    )?;
     let last = push.from + i64::try_from(push.changes.len()).unwrap_or(i64::MAX) - 1;
     if push.from < 1 || push.from > moved.known_n + 1 {
         return Err(ApiError::Gap { n: moved.known_n, id: moved.known_id });
@@ -278,8 +311,13 @@ fn move_lease(
             ..row.clone()
         });
     }
-    let same_attempt = row.attempt_prev == Some(push.attempt) || planted("prev-lease-always-accepted");
-    if push.lease == row.lease_prev && same_attempt { Ok(row.clone()) } else { Err(ApiError::ReplicaForked) }
+    let same_attempt =
+        row.attempt_prev == Some(push.attempt) || planted("prev-lease-always-accepted");
+    if push.lease == row.lease_prev && same_attempt {
+        Ok(row.clone())
+    } else {
+        Err(ApiError::ReplicaForked)
+    }
 }
 
 /// A number of a replica that was received, until its seq is known.
@@ -302,7 +340,12 @@ fn take_push(
     unread: bool,
     rows: &mut Vec<ReceivedRef>,
 ) -> Vec<Outcome> {
-    let source = Source { via: Via::Tablet, by: push.user, device: Some(push.device), deposit: push.deposit };
+    let source = Source {
+        via: Via::Tablet,
+        by: push.user,
+        device: Some(push.device),
+        deposit: push.deposit,
+    };
     let mut outcomes = Vec::with_capacity(push.changes.len());
     for (n, incoming) in (push.from..).zip(&push.changes) {
         let stamp = stamp(push, incoming);
@@ -388,9 +431,12 @@ async fn note_contacts(
     outcomes: &[Result<Vec<Outcome>, ApiError>],
     head: Seq,
 ) -> Result<(), ApiError> {
-    let accepted = || pushes.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_ok()).map(|(push, _)| push);
-    let devices: BTreeMap<DeviceId, UnixMillis> = accepted().map(|push| (push.device, push.received_at)).collect();
-    let calls: Vec<(DeviceId, UnixMillis, Seq)> = devices.into_iter().map(|(id, at)| (id, at, head)).collect();
+    let accepted =
+        || pushes.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_ok()).map(|(push, _)| push);
+    let devices: BTreeMap<DeviceId, UnixMillis> =
+        accepted().map(|push| (push.device, push.received_at)).collect();
+    let calls: Vec<(DeviceId, UnixMillis, Seq)> =
+        devices.into_iter().map(|(id, at)| (id, at, head)).collect();
     if !calls.is_empty() {
         tx.devices().seen(room.tenant, &calls).await?;
     }

@@ -76,7 +76,8 @@ pub async fn pull(
 ) -> Result<Pull, ApiError> {
     let head = tx.head().read(tenant).await?;
     if let Some(cursor) = &holdings.cursor {
-        let known = cursor.at.0 == 0 || tx.journal().id_at(tenant, cursor.at).await? == Some(cursor.id);
+        let known =
+            cursor.at.0 == 0 || tx.journal().id_at(tenant, cursor.at).await? == Some(cursor.id);
         if cursor.at > head.seq || !known {
             return Ok(Pull::RolledBack);
         }
@@ -110,8 +111,10 @@ pub async fn pull(
     let id = if page.at.0 == 0 { None } else { tx.journal().id_at(tenant, page.at).await? };
     let id = id.unwrap_or(ChangeId(Uuid::nil()));
     let cursor = Cursor { epoch: head.epoch, floor, at: page.at, id };
-    let more = !page.complete || !enter.is_empty() || page.snap.iter().any(|snap| snap.token.is_some());
-    let gone = round.gone.iter().map(|bucket| Leave { bucket: bucket.clone(), rec: None, at: None });
+    let more =
+        !page.complete || !enter.is_empty() || page.snap.iter().any(|snap| snap.token.is_some());
+    let gone =
+        round.gone.iter().map(|bucket| Leave { bucket: bucket.clone(), rec: None, at: None });
     Ok(Pull::Answer(Pulled {
         epoch: head.epoch,
         leave: gone.chain(page.leave).collect(),
@@ -175,15 +178,19 @@ impl<'a> Round<'a> {
                 gone.insert(snap.bucket.clone());
                 continue;
             }
-            let token = snap.token.as_deref().and_then(|text| notary.read_page(holdings.device, text));
+            let token =
+                snap.token.as_deref().and_then(|text| notary.read_page(holdings.device, text));
             let token = token.filter(|token| token.bucket == snap.bucket && token.epoch == epoch);
             let is_new = !have.contains(&snap.bucket)
                 && !paging.iter().any(|known: &PageToken| known.bucket == snap.bucket);
             paging.extend(token.filter(|_| is_new && holdings.cursor.is_some()));
         }
-        let named = |bucket: &Bucket| have.contains(bucket) || paging.iter().any(|token| token.bucket == *bucket);
+        let named = |bucket: &Bucket| {
+            have.contains(bucket) || paging.iter().any(|token| token.bucket == *bucket)
+        };
         let entering = granted.iter().filter(|bucket| !named(bucket)).cloned().collect();
-        let (floor, at) = holdings.cursor.as_ref().map_or((head, head), |cursor| (cursor.floor, cursor.at));
+        let (floor, at) =
+            holdings.cursor.as_ref().map_or((head, head), |cursor| (cursor.floor, cursor.at));
         Self { notary, device: holdings.device, floor, at, head, have, paging, gone, entering }
     }
 
@@ -206,7 +213,10 @@ impl<'a> Round<'a> {
     }
 
     fn snap_token(&self, token: &PageToken) -> SnapToken {
-        SnapToken { bucket: token.bucket.clone(), token: Some(self.notary.write_page(self.device, token)) }
+        SnapToken {
+            bucket: token.bucket.clone(),
+            token: Some(self.notary.write_page(self.device, token)),
+        }
     }
 
     async fn fill_from_pointers(
@@ -216,7 +226,12 @@ impl<'a> Round<'a> {
         bytes_max: usize,
         page: &mut Page,
     ) -> Result<(), ApiError> {
-        let buckets: Vec<Bucket> = self.have.iter().chain(self.paging.iter().map(|token| &token.bucket)).cloned().collect();
+        let buckets: Vec<Bucket> = self
+            .have
+            .iter()
+            .chain(self.paging.iter().map(|token| &token.bucket))
+            .cloned()
+            .collect();
         if buckets.is_empty() || self.at >= self.head {
             page.complete = true;
             return Ok(());
@@ -231,11 +246,13 @@ impl<'a> Round<'a> {
         rows.retain(|row| row.seq > self.since(&row.bucket));
         let seqs: Vec<&[Pointer]> = rows.chunk_by(|a, b| a.seq == b.seq).collect();
         for group in seqs.chunks(LOAD_ROWS) {
-            let recs: BTreeSet<RecordId> = group.iter().copied().flatten().filter(|row| row.live).map(|row| row.rec).collect();
+            let recs: BTreeSet<RecordId> =
+                group.iter().copied().flatten().filter(|row| row.live).map(|row| row.rec).collect();
             let loaded = self.load(tx, tenant, recs).await?;
             for rows in group {
                 let mut texts = Vec::new();
-                let recs: BTreeSet<RecordId> = rows.iter().filter(|row| row.live).map(|row| row.rec).collect();
+                let recs: BTreeSet<RecordId> =
+                    rows.iter().filter(|row| row.live).map(|row| row.rec).collect();
                 for rec in recs.into_iter().filter(|rec| !page.sent.contains(rec)) {
                     if let Some(found) = loaded.get(&rec) {
                         texts.push((rec, self.record_text(found)?));
@@ -276,11 +293,14 @@ impl<'a> Round<'a> {
                 let limit = u32::try_from(LOAD_ROWS).unwrap_or(u32::MAX);
                 let rows = tx.pointers().page(tenant, &token.bucket, after, limit).await?;
                 ended = rows.len() < LOAD_ROWS;
-                let loaded = self.load(tx, tenant, rows.iter().map(|row| row.rec).collect()).await?;
+                let loaded =
+                    self.load(tx, tenant, rows.iter().map(|row| row.rec).collect()).await?;
                 for row in &rows {
                     let found = loaded.get(&row.rec).filter(|_| !page.sent.contains(&row.rec));
                     let text = found.map(|found| self.record_text(found)).transpose()?;
-                    if !page.takes(text.map(|text| (row.rec, text)).into_iter().collect(), bytes_max) {
+                    if !page
+                        .takes(text.map(|text| (row.rec, text)).into_iter().collect(), bytes_max)
+                    {
                         (full, ended) = (true, false);
                         break;
                     }
@@ -327,8 +347,9 @@ impl<'a> Round<'a> {
     /// The record for the wire: whole, or what changed since the floor.
     fn record_text(&self, found: &Found) -> Result<String, ApiError> {
         let Found { row, by } = found;
-        let is_whole = by.iter().all(|pointer| pointer.since > self.floor && !planted("since-forgotten"))
-            || by.iter().any(|pointer| !self.have.contains(&pointer.bucket));
+        let is_whole =
+            by.iter().all(|pointer| pointer.since > self.floor && !planted("since-forgotten"))
+                || by.iter().any(|pointer| !self.have.contains(&pointer.bucket));
         let against = if planted("deltas-against-at") { self.at } else { self.floor };
         let body = if is_whole {
             String::from_utf8(row.state.clone()).map_err(ApiError::caused)?

@@ -50,7 +50,9 @@ pub fn holds(grant: &Grant, at: UnixMillis) -> bool {
 
 /// The roles that these grants give in these stays at one instant.
 pub fn roles_at(grants: &[Grant], stays: &[Stay], at: UnixMillis) -> BTreeSet<Role> {
-    let lies_in = |bucket: &Bucket| stays.iter().any(|stay| stay.bucket == *bucket && within(at, stay.from, stay.to));
+    let lies_in = |bucket: &Bucket| {
+        stays.iter().any(|stay| stay.bucket == *bucket && within(at, stay.from, stay.to))
+    };
     grants
         .iter()
         .filter(|grant| holds(grant, at) && lies_in(&grant.bucket))
@@ -72,7 +74,13 @@ pub enum Allowed {
 /// Judges a change by the grants of its author and the stays of its record.
 ///
 /// Every op must be allowed at one common instant: now, or the last instant of some earlier state of affairs.
-pub fn judge(change: &Change, form: &Form, grants: &[Grant], stays: &[Stay], now: UnixMillis) -> Allowed {
+pub fn judge(
+    change: &Change,
+    form: &Form,
+    grants: &[Grant],
+    stays: &[Stay],
+    now: UnixMillis,
+) -> Allowed {
     let allows = |at: UnixMillis| {
         let roles = roles_at(grants, stays, at);
         !roles.is_empty() && change.ops.iter().all(|op| allows_op(op, form, &roles))
@@ -81,7 +89,10 @@ pub fn judge(change: &Change, form: &Form, grants: &[Grant], stays: &[Stay], now
         return Allowed::Now;
     }
     let oldest = now.plus(-LATE_WRITE_MS);
-    let ends = grants.iter().filter_map(|grant| grant.to_at).chain(stays.iter().filter_map(|stay| stay.to));
+    let ends = grants
+        .iter()
+        .filter_map(|grant| grant.to_at)
+        .chain(stays.iter().filter_map(|stay| stay.to));
     let begins = grants.iter().map(|grant| grant.from_at).chain(stays.iter().map(|stay| stay.from));
     let mut instants: Vec<UnixMillis> = ends
         .chain(begins)
@@ -95,12 +106,20 @@ pub fn judge(change: &Change, form: &Form, grants: &[Grant], stays: &[Stay], now
 }
 
 fn allows_op(op: &Op, form: &Form, roles: &BTreeSet<Role>) -> bool {
-    let may = |field: &str, cell: Option<&str>| roles.iter().any(|role| form.may_write(field, cell, *role));
+    let may = |field: &str, cell: Option<&str>| {
+        roles.iter().any(|role| form.may_write(field, cell, *role))
+    };
     match op {
         Op::Set { path, .. } => may(path.field(), path.cell()),
         Op::Add { at, .. } | Op::Rem { at, .. } | Op::Pos { at, .. } => may(&at.field, None),
-        Op::New { .. } | Op::Del { .. } | Op::Undel { .. } => roles.iter().any(|role| form.write.contains(role)),
-        Op::Place { .. } | Op::Seal { .. } | Op::Unseal { .. } | Op::Accept { .. } | Op::Aside { .. } => false,
+        Op::New { .. } | Op::Del { .. } | Op::Undel { .. } => {
+            roles.iter().any(|role| form.write.contains(role))
+        }
+        Op::Place { .. }
+        | Op::Seal { .. }
+        | Op::Unseal { .. }
+        | Op::Accept { .. }
+        | Op::Aside { .. } => false,
     }
 }
 
@@ -109,7 +128,10 @@ pub type GrantsByUser = BTreeMap<UserId, Vec<Grant>>;
 
 /// The buckets that a user's tablets hold at an instant: those granted to hold, and `everyone`.
 pub fn held(grants: &[Grant], at: UnixMillis) -> BTreeSet<Bucket> {
-    let granted = grants.iter().filter(|grant| grant.hold && holds(grant, at)).map(|grant| grant.bucket.clone());
+    let granted = grants
+        .iter()
+        .filter(|grant| grant.hold && holds(grant, at))
+        .map(|grant| grant.bucket.clone());
     granted.chain([Bucket::everyone()]).collect()
 }
 
@@ -120,7 +142,12 @@ pub fn readable(grants: &[Grant], at: UnixMillis) -> BTreeSet<Bucket> {
 }
 
 /// Whether a user has one of these roles in one of these buckets now.
-pub fn has_role(grants: &[Grant], buckets: &BTreeSet<Bucket>, wanted: &[Role], at: UnixMillis) -> bool {
+pub fn has_role(
+    grants: &[Grant],
+    buckets: &BTreeSet<Bucket>,
+    wanted: &[Role],
+    at: UnixMillis,
+) -> bool {
     grants.iter().any(|grant| {
         holds(grant, at)
             && buckets.contains(&grant.bucket)

@@ -73,7 +73,8 @@ impl Desk<'_> {
     async fn supply_bases(&mut self, tx: &mut Tx) -> Result<(), ApiError> {
         let mut missing: BTreeSet<ChangeId> = BTreeSet::new();
         for file in self.files.values().filter(|file| !file.marks.is_empty()) {
-            missing.extend(file.record.iter().flat_map(Record::missing_bases).map(|dot| dot.change));
+            missing
+                .extend(file.record.iter().flat_map(Record::missing_bases).map(|dot| dot.change));
         }
         if missing.is_empty() {
             return Ok(());
@@ -81,7 +82,9 @@ impl Desk<'_> {
         let here: Vec<Change> = self
             .taken
             .iter()
-            .filter(|taken| missing.contains(&taken.incoming.id) && matches!(taken.place, Place::Journal { .. }))
+            .filter(|taken| {
+                missing.contains(&taken.incoming.id) && matches!(taken.place, Place::Journal { .. })
+            })
             .filter_map(|taken| taken.incoming.read.as_ref().ok().cloned())
             .collect();
         let ids: Vec<ChangeId> = missing.into_iter().collect();
@@ -91,7 +94,9 @@ impl Desk<'_> {
             changes.extend(Change::parse(&text));
         }
         for change in changes {
-            if let Some(record) = self.files.get_mut(&change.rec).and_then(|file| file.record.as_mut()) {
+            if let Some(record) =
+                self.files.get_mut(&change.rec).and_then(|file| file.record.as_mut())
+            {
                 record.supply_bases(&change);
             }
         }
@@ -104,9 +109,16 @@ impl Desk<'_> {
             let seq = seq_of(base, index);
             match &taken.place {
                 Place::Journal { rec, late } => {
-                    changes.push(change_row(taken, *rec, late.map(|late| late.as_str().to_owned()), seq));
+                    changes.push(change_row(
+                        taken,
+                        *rec,
+                        late.map(|late| late.as_str().to_owned()),
+                        seq,
+                    ));
                 }
-                Place::Quarantine { q, code } => quarantined.push(quarantine_row(taken, *q, *code, seq)),
+                Place::Quarantine { q, code } => {
+                    quarantined.push(quarantine_row(taken, *q, *code, seq))
+                }
             }
         }
         if !changes.is_empty() {
@@ -118,7 +130,12 @@ impl Desk<'_> {
         Ok(())
     }
 
-    async fn write_records(&mut self, tx: &mut Tx, base: Seq, buckets: &mut BTreeSet<Bucket>) -> Result<(), ApiError> {
+    async fn write_records(
+        &mut self,
+        tx: &mut Tx,
+        base: Seq,
+        buckets: &mut BTreeSet<Bucket>,
+    ) -> Result<(), ApiError> {
         let (mut rows, mut touches) = (Vec::new(), Vec::new());
         let (mut entered, mut left) = (Vec::new(), Vec::new());
         for (rec, file) in &mut self.files {
@@ -129,13 +146,27 @@ impl Desk<'_> {
             rows.push(file.row(*rec, rv, base, form, self.now)?);
             for bucket in &file.buckets {
                 let since = file.entered.contains(bucket).then_some(rv);
-                touches.push(PointerTouch { bucket: bucket.clone(), rec: *rec, seq: rv, since, live: true });
+                touches.push(PointerTouch {
+                    bucket: bucket.clone(),
+                    rec: *rec,
+                    seq: rv,
+                    since,
+                    live: true,
+                });
             }
             for bucket in file.left.difference(&file.buckets) {
-                touches.push(PointerTouch { bucket: bucket.clone(), rec: *rec, seq: rv, since: None, live: false });
+                touches.push(PointerTouch {
+                    bucket: bucket.clone(),
+                    rec: *rec,
+                    seq: rv,
+                    since: None,
+                    live: false,
+                });
                 left.push((*rec, bucket.clone()));
             }
-            entered.extend(file.entered.intersection(&file.buckets).map(|bucket| (*rec, bucket.clone())));
+            entered.extend(
+                file.entered.intersection(&file.buckets).map(|bucket| (*rec, bucket.clone())),
+            );
             buckets.extend(file.buckets.iter().cloned());
             buckets.extend(file.left.iter().cloned());
         }
@@ -179,7 +210,10 @@ impl File {
         form: &Form,
         now: sync_protocol::clock::UnixMillis,
     ) -> Result<RecordRow, ApiError> {
-        let record = self.record.as_mut().ok_or_else(|| ApiError::internal("a marked record has no state"))?;
+        let record = self
+            .record
+            .as_mut()
+            .ok_or_else(|| ApiError::internal("a marked record has no state"))?;
         for (marked, index) in &self.marks {
             let seq = seq_of(base, *index);
             match marked {
@@ -192,7 +226,8 @@ impl File {
         flags.sort_unstable();
         flags.dedup();
         let shown = |path: &str| view::field_view(record, form, path).map(|field| field.shown);
-        let status = shown(view::STATUS).and_then(|value| Some(value.get("to")?.as_str()?.to_owned()));
+        let status =
+            shown(view::STATUS).and_then(|value| Some(value.get("to")?.as_str()?.to_owned()));
         let title = form.title.as_deref().and_then(shown).and_then(|value| {
             let text = value.as_str().map(str::to_owned)?;
             Some(text.chars().take(TITLE_CHARS_MAX).collect())
@@ -211,7 +246,8 @@ impl File {
             title,
             created_at: self.row.as_ref().map_or(now, |row| row.created_at),
             updated_at: now,
-            created_by: created_by.ok_or_else(|| ApiError::internal("a record without an author"))?,
+            created_by: created_by
+                .ok_or_else(|| ApiError::internal("a record without an author"))?,
         })
     }
 }

@@ -13,7 +13,9 @@ use sync_protocol::seal::{self, Applied};
 
 /// Whether a form keeps what live siblings of a place replaced: narratives merge against it, states are checked by it.
 pub fn keeps_bases(form: &Form) -> impl Fn(&str, Option<&str>) -> bool {
-    |field, cell| matches!(form.policy(field, cell).view, ViewKind::KeepBoth { .. } | ViewKind::Status { .. })
+    |field, cell| {
+        matches!(form.policy(field, cell).view, ViewKind::KeepBoth { .. } | ViewKind::Status { .. })
+    }
 }
 
 impl Desk<'_> {
@@ -64,7 +66,8 @@ impl Desk<'_> {
                 subject.map(|file| file.stays.clone()).ok_or(Code::Forbidden)
             }
             (None, Some(file)) => {
-                let same_kind = file.record.as_ref().is_some_and(|record| record.kind == change.kind);
+                let same_kind =
+                    file.record.as_ref().is_some_and(|record| record.kind == change.kind);
                 if same_kind { Ok(file.stays.clone()) } else { Err(Code::Forbidden) }
             }
             (None, None) => Err(Code::Forbidden),
@@ -90,7 +93,12 @@ impl Desk<'_> {
         let class = seal::class(&record, &change);
         let outcome = if let Some(class) = class {
             let ops = change.ops_json();
-            let applied = Applied { ops, t_eff: stamp.t_eff, seq: sync_protocol::id::Seq(0), change: change.clone() };
+            let applied = Applied {
+                ops,
+                t_eff: stamp.t_eff,
+                seq: sync_protocol::id::Seq(0),
+                change: change.clone(),
+            };
             seal::set_beside(&mut record, &applied, class);
             Ok(BTreeSet::new())
         } else {
@@ -111,7 +119,11 @@ impl Desk<'_> {
         }
         if let Some(buckets) = home {
             file.born = Some(source.by);
-            file.stays.extend(buckets.iter().cloned().map(|bucket| Stay { bucket, from: self.now, to: None }));
+            file.stays.extend(buckets.iter().cloned().map(|bucket| Stay {
+                bucket,
+                from: self.now,
+                to: None,
+            }));
             file.entered.extend(buckets.iter().cloned());
             file.buckets.extend(buckets);
         }
@@ -133,7 +145,9 @@ impl Desk<'_> {
     fn buckets_of_home(&self, home: &Home) -> BTreeSet<Bucket> {
         match home {
             Home::In(bucket) => BTreeSet::from([bucket.clone()]),
-            Home::About(subject) => self.files.get(subject).map(|file| file.buckets.clone()).unwrap_or_default(),
+            Home::About(subject) => {
+                self.files.get(subject).map(|file| file.buckets.clone()).unwrap_or_default()
+            }
         }
     }
 

@@ -41,13 +41,18 @@ impl<'a> Desk<'a> {
         now: UnixMillis,
         wanted: Wanted<'_>,
     ) -> Result<Self, ApiError> {
-        let ids: BTreeSet<ChangeId> =
-            wanted.incoming.iter().map(|incoming| incoming.id).chain(wanted.asked.iter().copied()).collect();
+        let ids: BTreeSet<ChangeId> = wanted
+            .incoming
+            .iter()
+            .map(|incoming| incoming.id)
+            .chain(wanted.asked.iter().copied())
+            .collect();
         let known = known(tx, tenant, ids).await?;
         let mut records = wanted.records;
         let mut born = BTreeSet::new();
         let mut users = wanted.users;
-        for incoming in wanted.incoming.iter().filter(|incoming| !known.contains_key(&incoming.id)) {
+        for incoming in wanted.incoming.iter().filter(|incoming| !known.contains_key(&incoming.id))
+        {
             note(&mut records, &mut born, &mut users, incoming);
         }
         let mut waiting = wanted.waiting;
@@ -187,9 +192,7 @@ async fn follow(
         }
         found.extend(rows);
     }
-    found.retain(|row| {
-        matches!(Code::parse(&row.code), Some(Code::Forbidden | Code::UnknownType))
-    });
+    found.retain(|row| matches!(Code::parse(&row.code), Some(Code::Forbidden | Code::UnknownType)));
     Ok(found)
 }
 
@@ -201,21 +204,30 @@ async fn named_in_journal(
     incoming: &[&Incoming],
     waiting: &[Quarantined],
 ) -> Result<BTreeSet<ChangeId>, ApiError> {
-    let read_again = waiting.iter().filter_map(|row| Some(Incoming::read(String::from_utf8(row.body.clone()).ok()?)));
+    let read_again = waiting
+        .iter()
+        .filter_map(|row| Some(Incoming::read(String::from_utf8(row.body.clone()).ok()?)));
     let read_again: Vec<Incoming> = read_again.collect();
     let mut named = BTreeSet::new();
-    for change in incoming.iter().copied().chain(&read_again).filter_map(|incoming| incoming.read.as_ref().ok()) {
+    for change in incoming
+        .iter()
+        .copied()
+        .chain(&read_again)
+        .filter_map(|incoming| incoming.read.as_ref().ok())
+    {
         match files.get(&change.rec).and_then(|file| file.record.as_ref()) {
             Some(record) => named.extend(record.not_live(change)),
             None => named.extend(change.ops.iter().flat_map(|op| op.named()).map(|dot| dot.change)),
         }
     }
     let records = files.values().filter_map(|file| file.record.as_ref());
-    let mut applied: BTreeSet<ChangeId> = records.flat_map(|record| record.stamps.keys().copied()).collect();
+    let mut applied: BTreeSet<ChangeId> =
+        records.flat_map(|record| record.stamps.keys().copied()).collect();
     let named: Vec<ChangeId> = named.difference(&applied).copied().collect();
     if !named.is_empty() {
         let stored = tx.journal().outcomes(tenant, &named).await?;
-        let in_journal = stored.into_iter().filter(|s| matches!(s.outcome, Outcome::Applied | Outcome::Late(_)));
+        let in_journal =
+            stored.into_iter().filter(|s| matches!(s.outcome, Outcome::Applied | Outcome::Late(_)));
         applied.extend(in_journal.map(|stored| stored.id));
     }
     Ok(applied)
@@ -224,7 +236,12 @@ async fn named_in_journal(
 impl File {
     fn read(row: RecordRow) -> Result<Self, ApiError> {
         let record = read_record(&row)?;
-        let sticky = row.flags.split_whitespace().filter(|flag| STICKY.contains(flag)).map(str::to_owned).collect();
+        let sticky = row
+            .flags
+            .split_whitespace()
+            .filter(|flag| STICKY.contains(flag))
+            .map(str::to_owned)
+            .collect();
         Ok(Self { record: Some(record), sticky, row: Some(row), ..Self::empty() })
     }
 }

@@ -6,7 +6,8 @@ mod close;
 mod judge;
 mod open;
 
-pub use open::Wanted;
+pub use judge::keeps_bases;
+pub use open::{Wanted, read_record};
 
 use super::forms::FormBook;
 use super::incoming::{Claim, Incoming, Late, Source};
@@ -148,12 +149,19 @@ impl Desk<'_> {
     /// Takes a change in: applies it, or stores it in quarantine; a known one is told what became of it.
     ///
     /// `qs` gives a quarantine id when one is needed.
-    pub fn take(&mut self, incoming: Incoming, source: Source, stamp: Stamp, qs: &mut dyn FnMut() -> QuarantineId) -> Receipt {
+    pub fn take(
+        &mut self,
+        incoming: Incoming,
+        source: Source,
+        stamp: Stamp,
+        qs: &mut dyn FnMut() -> QuarantineId,
+    ) -> Receipt {
         if let Some(known) = self.known(incoming.id, Some(&incoming.hash)) {
             return Receipt { repeated: true, known: known.clone() };
         }
         let fate = self.judge(&incoming, &source);
-        let created = matches!(fate, Ok(_)) && incoming.read.as_ref().is_ok_and(|change| change.home().is_some());
+        let created = matches!(fate, Ok(_))
+            && incoming.read.as_ref().is_ok_and(|change| change.home().is_some());
         let rec = incoming.claim.rec;
         let known = self.settle(incoming, source, stamp, fate, qs);
         if let Some(rec) = rec.filter(|_| created) {
@@ -163,7 +171,14 @@ impl Desk<'_> {
     }
 
     /// Stores a change in quarantine without judging it.
-    pub fn set_aside(&mut self, incoming: Incoming, source: Source, stamp: Stamp, code: Code, q: QuarantineId) -> Receipt {
+    pub fn set_aside(
+        &mut self,
+        incoming: Incoming,
+        source: Source,
+        stamp: Stamp,
+        code: Code,
+        q: QuarantineId,
+    ) -> Receipt {
         let known = self.settle(incoming, source, stamp, Err(code), &mut || q);
         Receipt { repeated: false, known }
     }
@@ -185,7 +200,10 @@ impl Desk<'_> {
         let (place, state) = match fate {
             Ok((rec, late)) => {
                 self.in_journal.insert(incoming.id);
-                (Place::Journal { rec, late }, KnownState::Applied(late.map(|late| late.as_str().to_owned())))
+                (
+                    Place::Journal { rec, late },
+                    KnownState::Applied(late.map(|late| late.as_str().to_owned())),
+                )
             }
             Err(code) => {
                 let q = qs();
@@ -196,7 +214,14 @@ impl Desk<'_> {
             Known { hash: incoming.hash, seq: SeqRef::Taken(index), t_eff: stamp.t_eff, state };
         self.note_known(incoming.id, known.clone());
         let flags = if stamp.clock_suspect { CLOCK_SUSPECT.to_owned() } else { String::new() };
-        self.taken.push(Taken { incoming, source, t_eff: stamp.t_eff, t_recv: stamp.t_recv, flags, place });
+        self.taken.push(Taken {
+            incoming,
+            source,
+            t_eff: stamp.t_eff,
+            t_recv: stamp.t_recv,
+            flags,
+            place,
+        });
         known
     }
 
@@ -218,14 +243,24 @@ impl Desk<'_> {
     }
 
     /// Tries to apply the quarantined change at `index` of those waiting; tells which record it created, if one.
-    fn release(&mut self, index: usize, by: Option<UserId>, why: Option<String>) -> Option<Option<RecordId>> {
+    fn release(
+        &mut self,
+        index: usize,
+        by: Option<UserId>,
+        why: Option<String>,
+    ) -> Option<Option<RecordId>> {
         let row = self.waiting.get(index)?;
         let incoming = Incoming::read(String::from_utf8(row.body.clone()).ok()?);
         let source = Source { via: row.via, by: row.by, device: row.device, deposit: false };
         let late = self.judge_as(&incoming, &source, by).ok()?;
         let stamp = Stamp { t_eff: row.t_eff, t_recv: self.now, clock_suspect: false };
         let row = self.waiting.remove(index);
-        let created = incoming.read.as_ref().ok().filter(|change| change.home().is_some()).map(|change| change.rec);
+        let created = incoming
+            .read
+            .as_ref()
+            .ok()
+            .filter(|change| change.home().is_some())
+            .map(|change| change.rec);
         self.known.remove(&incoming.id);
         let q = row.q;
         let known = self.settle(incoming, source, stamp, Ok(late), &mut || q);
@@ -242,11 +277,13 @@ impl Desk<'_> {
     ///
     /// `false` when it still cannot be applied.
     pub fn release_by(&mut self, q: QuarantineId, by: UserId, why: Option<String>) -> bool {
-        let Some(index) = self.waiting.iter().position(|row| row.q == q) else { return false };
-        let (author, rec, seq) = match self.waiting.get(index) {
-            Some(row) => (row.by, row.rec, row.seq),
-            None => return false,
+        let Some((index, row)) = self.waiting.iter().enumerate().find(|(_, row)| row.q == q) else {
+            return false;
         };
+        if row.code == Code::IdReuse.as_str() {
+            return false;
+        }
+        let (author, rec, seq) = (row.by, row.rec, row.seq);
         let Some(created) = self.release(index, Some(by), why) else { return false };
         let mut at = 0;
         while let Some(row) = self.waiting.get(at) {
@@ -259,6 +296,18 @@ impl Desk<'_> {
             self.judge_waiting(rec);
         }
         true
+    }
+
+    /// Judges everything that waits again, in order of receipt.
+    pub fn judge_all_waiting(&mut self) {
+        let mut at = 0;
+        while at < self.waiting.len() {
+            match self.release(at, None, None) {
+                Some(Some(created)) => self.judge_waiting(created),
+                Some(None) => {}
+                None => at += 1,
+            }
+        }
     }
 
     /// How many seqs this desk takes.

@@ -1,0 +1,154 @@
+//! Sync: what tablets push is taken in, and what their users may hold is sent; commands go through the same desk.
+//!
+//! One request goes: `envelope` reads it → `writer` groups it → `ingest` judges it on a `desk` and commits → `pull`
+//! compares holdings with grants in one read snapshot → `answer` writes the text. `rights` has the rules of access.
+
+mod answer;
+pub mod command;
+mod cursor;
+mod desk;
+mod envelope;
+mod forms;
+mod incoming;
+mod ingest;
+mod pull;
+pub mod rights;
+mod writer;
+
+pub use command::{Command, Done};
+pub use desk::read_record;
+pub use forms::{FormBook, Library};
+pub use writer::{Means, Writers};
+
+use crate::auth::access::Scope;
+use crate::extract::TabletCaller;
+use crate::problem::ApiError;
+use crate::state::AppState;
+use cursor::{Cursor, Notary};
+use envelope::Envelope;
+use std::sync::Arc;
+use storage::Store;
+use sync_protocol::id::{ChangeId, Tenant};
+use uuid::Uuid;
+
+/// The name of the secret of cursors in the store.
+const CURSOR_SECRET: &str = "cursor";
+
+/// The sync of one server.
+#[derive(Debug)]
+pub struct Service {
+    /// The forms.
+    pub library: Arc<Library>,
+    notary: Notary,
+    writers: Writers,
+}
+
+impl Service {
+    /// Opens the service: reads or makes the secret of its cursors.
+    pub async fn open(means: Means) -> Result<Self, storage::StorageError> {
+        let secret: [u8; 32] = means.random.bytes();
+        let mut tx = means.store.write().await?;
+        let secret = tx.secrets().get_or_insert(CURSOR_SECRET, &secret).await?;
+        tx.commit().await?;
+        Ok(Self {
+            library: Arc::clone(&means.library),
+            notary: Notary::new(&secret),
+            writers: Writers::new(means),
+        })
+    }
+
+    /// Carries out a command of a person.
+    pub async fn command(&self, tenant: &Tenant, command: Command) -> Result<Done, ApiError> {
+        self.writers.command(tenant, command).await
+    }
+
+    /// Takes note that a form was published: what waited for it is judged again.
+    pub async fn form_published(
+        &self,
+        store: &Store,
+        tenant: &Tenant,
+        kind: sync_protocol::id::RecordType,
+    ) -> Result<(), ApiError> {
+        self.library.reload(store, tenant).await?;
+        self.writers.command(tenant, Command::FormPublished { kind }).await?;
+        Ok(())
+    }
+}
+
+/// Answers one `POST /v1/sync`: `text` is the request, the answer is the text of the wire.
+pub async fn sync(state: &AppState, caller: &TabletCaller, text: &str) -> Result<String, ApiError> {
+    let service = &state.sync;
+    let now = state.clock.now();
+    let envelope = Envelope::read(text)?;
+    let cursor = match &envelope.cursor {
+        Some(text) => {
+            Some(service.notary.read_cursor(caller.device, text).ok_or(ApiError::BadCursor)?)
+        }
+        None => None,
+    };
+    if let Some(cursor) =
+        cursor.filter(|cursor| envelope.epoch.is_some_and(|epoch| epoch != cursor.epoch))
+    {
+        return Err(other_epoch(state, caller, cursor).await?);
+    }
+    let push = envelope.push(caller, cursor.as_ref(), now);
+    let taken = service.writers.push(&caller.tenant, push).await;
+    let receipt = match taken {
+        Err(ApiError::EpochChanged { epoch }) if envelope.epoch == Some(epoch) => {
+            // The cursor was above the head: the store was set back without a word.
+            return Err(begin_epoch(state, caller, epoch).await?);
+        }
+        taken => taken?,
+    };
+    let book = service.library.book(&state.store, &caller.tenant).await?;
+    if caller.scope == Scope::Deposit {
+        let cursor = envelope.cursor.clone().unwrap_or_default();
+        return Ok(answer::deposit(&receipt, cursor, &book, now));
+    }
+    let holdings = envelope.holdings(caller, cursor);
+    let mut tx = state.store.read().await?;
+    match pull::pull(&mut tx, &caller.tenant, &service.notary, &holdings, now).await? {
+        pull::Pull::Answer(pulled) => Ok(answer::full(&receipt, pulled, &book, now)),
+        pull::Pull::RolledBack => {
+            drop(tx);
+            Err(begin_epoch(state, caller, receipt.epoch).await?)
+        }
+    }
+}
+
+/// A cursor of another epoch than the request names: the tablet mixed two histories; it is told the present one.
+async fn other_epoch(
+    state: &AppState,
+    caller: &TabletCaller,
+    _: Cursor,
+) -> Result<ApiError, ApiError> {
+    let head = state.store.read().await?.head().read(&caller.tenant).await?;
+    Ok(ApiError::EpochChanged { epoch: head.epoch })
+}
+
+async fn begin_epoch(
+    state: &AppState,
+    caller: &TabletCaller,
+    ends: sync_protocol::id::EpochId,
+) -> Result<ApiError, ApiError> {
+    tracing::error!("a cursor proves that the store was set back: a new epoch begins");
+    state.sync.command(&caller.tenant, Command::NewEpoch { ends }).await?;
+    let head = state.store.read().await?.head().read(&caller.tenant).await?;
+    Ok(ApiError::EpochChanged { epoch: head.epoch })
+}
+
+/// The id of a command whose caller gave none.
+pub fn command_id(state: &AppState, given: Option<ChangeId>) -> ChangeId {
+    given.unwrap_or_else(|| ChangeId(state.random.uuid_v7(state.clock.now())))
+}
+
+/// The id of a record that an office knows by a key of its own.
+pub fn imported_record(tenant: &Tenant, kind: &str, key: &str) -> sync_protocol::id::RecordId {
+    let space = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("genba:{tenant}").as_bytes());
+    sync_protocol::id::RecordId(Uuid::new_v5(&space, format!("{kind}:{key}").as_bytes()))
+}
+
+/// The id of the change that a row of an office's file makes.
+pub fn imported_change(rec: sync_protocol::id::RecordId, row: &[u8]) -> ChangeId {
+    ChangeId(Uuid::new_v5(&rec.0, &sync_protocol::value::hash_of(row)))
+}
