@@ -226,21 +226,45 @@ impl Record {
                     || (!self.is_live(slot, *dot) && !(around.applied)(dot.change))
             })
             .partition(|(_, dot)| dot.change == change.id);
-        if self.early_gone.union(&early).count() > EARLY_GONE_MAX {
+        let waiting = self.early_gone.union(&early).filter(|(_, dot)| dot.change != change.id);
+        if waiting.count() > EARLY_GONE_MAX {
             return Err(TooManyEarly);
         }
         self.early_gone.extend(own);
         self.early_gone.extend(early);
         self.stamps.insert(change.id, Stamp { t_eff: stamped.t_eff, by: change.by });
-        let mut touched = BTreeSet::new();
+        let touched = self.make_places(change);
         for (index, op) in change.ops.iter().enumerate() {
             self.apply_op(change.id, index, op, around);
-            if let Some(field) = slot::top_field(op) {
-                touched.insert(field.to_owned());
-            }
         }
         self.early_gone.retain(|(_, dot)| dot.change != change.id);
         Ok(touched)
+    }
+
+    /// Makes the fields, rows and cells that a change stands at, empty where they were not there.
+    ///
+    /// The state then does not depend on whether a put came before or after what replaced it, and a delta can say
+    /// that a field became empty although the change that filled it is in no view. Returns the top-level fields.
+    pub fn make_places(&mut self, change: &Change) -> BTreeSet<String> {
+        for op in &change.ops {
+            match op {
+                Op::Set { path, .. } => {
+                    self.register_mut(path);
+                }
+                Op::Add { at, .. } | Op::Rem { at, .. } | Op::Pos { at, .. } => {
+                    self.row_mut(at);
+                }
+                Op::New { .. }
+                | Op::Del { .. }
+                | Op::Undel { .. }
+                | Op::Place { .. }
+                | Op::Seal { .. }
+                | Op::Unseal { .. }
+                | Op::Accept { .. }
+                | Op::Aside { .. } => {}
+            }
+        }
+        change.ops.iter().filter_map(slot::top_field).map(str::to_owned).collect()
     }
 
     fn apply_op(&mut self, id: ChangeId, index: usize, op: &Op, around: Around<'_>) {

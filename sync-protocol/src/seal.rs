@@ -35,6 +35,13 @@ pub fn class(record: &Record, change: &Change) -> Option<SealClass> {
 
 /// Puts a change of this class beside the view.
 pub fn set_beside(record: &mut Record, applied: &Applied, class: SealClass) {
+    let touched = record.make_places(&applied.change);
+    record.mark(touched, applied.seq);
+    record.early_gone.retain(|(_, dot)| dot.change != applied.change.id);
+    note_beside(record, applied, class);
+}
+
+fn note_beside(record: &mut Record, applied: &Applied, class: SealClass) {
     record.beside.push(Beside {
         id: applied.change.id,
         class,
@@ -60,8 +67,11 @@ struct Judged {
 pub fn covers(kind: &RecordType, changes: &[Applied]) -> Vec<ChangeId> {
     let commands = commands_of(kind, changes);
     let beside = judged(changes).beside;
-    let joins =
-        |id: &ChangeId| !beside.contains_key(id) || commands.verdict(*id) == Verdict::Accepted;
+    let joins = |id: &ChangeId| match commands.verdict(*id) {
+        Verdict::Accepted => true,
+        Verdict::Open => !beside.contains_key(id),
+        Verdict::Aside => false,
+    };
     changes
         .iter()
         .filter(|applied| !applied.change.is_server_only())
@@ -85,7 +95,7 @@ pub fn rebuild(
         if let Some(class) =
             judged.beside.get(&applied.change.id).filter(|_| !shown.contains(&applied.change.id))
         {
-            set_beside(&mut record, applied, *class);
+            note_beside(&mut record, applied, *class);
         }
     }
     Ok(record)
@@ -104,7 +114,12 @@ pub fn show(
         changes.iter().filter(in_view).map(|a| a.change.id).collect();
     let in_journal: BTreeSet<ChangeId> = changes.iter().map(|applied| applied.change.id).collect();
     let mut record = Record::new(kind.clone());
-    for applied in changes.iter().filter(in_view) {
+    for applied in changes {
+        if !in_view(&applied) {
+            let touched = record.make_places(&applied.change);
+            record.mark(touched, applied.seq);
+            continue;
+        }
         let applied_before = |id: ChangeId| in_journal.contains(&id) && !pending.contains(&id);
         let stamped = Stamped { change: &applied.change, t_eff: applied.t_eff };
         let touched = record.apply(stamped, Around { keeps_bases, applied: &applied_before })?;
@@ -147,7 +162,9 @@ fn judged(changes: &[Applied]) -> Judged {
             match op {
                 Op::Seal { covers, x, .. } => {
                     x.iter().for_each(|dot| drop(seals.remove(&dot.change)));
-                    covers.iter().for_each(|id| drop(judged.beside.remove(id)));
+                    for id in covers {
+                        judged.beside.remove(id);
+                    }
                     seals.insert(change.id, covers.iter().copied().collect());
                 }
                 Op::Unseal { x, .. } => x.iter().for_each(|dot| drop(seals.remove(&dot.change))),
