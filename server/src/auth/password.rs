@@ -1,7 +1,6 @@
 //! Passwords: argon2id, away from the async threads, a few at a time.
 
 use crate::problem::ApiError;
-use crate::random::Random;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,24 +88,25 @@ fn argon2() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
+/// Stands in for users who do not exist or have no password: the same work, and no password fits.
+const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$\
+    Z2VuYmEtZGVjb3ktc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 /// The work of hashing, bounded.
 #[derive(Debug)]
-pub struct Passwords {
-    turns: Arc<Semaphore>,
-    decoy: String,
+pub struct Passwords(Arc<Semaphore>);
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(AT_ONCE)))
+    }
 }
 
 impl Passwords {
-    /// Makes the decoy that stands in for users who do not exist or have no password.
-    pub fn new(random: &dyn Random) -> Self {
-        let decoy = hash("a password that nobody has", random.bytes()).unwrap_or_default();
-        Self { turns: Arc::new(Semaphore::new(AT_ONCE)), decoy }
-    }
-
     /// Verifies a password against a stored hash, with the same work when there is none.
     pub async fn verify(&self, password: String, stored: Option<String>) -> Result<bool, ApiError> {
         let known = stored.is_some();
-        let stored = stored.unwrap_or_else(|| self.decoy.clone());
+        let stored = stored.unwrap_or_else(|| DECOY.to_owned());
         let verified = self
             .work(move || argon2().verify_password(password.as_bytes(), stored.as_str()).is_ok())
             .await?;
@@ -122,7 +122,7 @@ impl Passwords {
         &self,
         task: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        let turn = tokio::time::timeout(WAIT_MAX, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = tokio::time::timeout(WAIT_MAX, Arc::clone(&self.0).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else {
             return Err(ApiError::Overloaded { retry_after_ms: RETRY_MS });
         };
@@ -138,7 +138,7 @@ impl Passwords {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::SeededRandom;
+    use argon2::PasswordHash;
 
     #[test]
     fn short_long_and_common_passwords_are_named() {
@@ -159,14 +159,14 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_right_password_verifies_and_nobody_has_the_decoy() {
-        let passwords = Passwords::new(&SeededRandom::new(1));
+        let passwords = Passwords::default();
         let stored = passwords.hash("correct horse".into(), [7; 16]).await.expect("hashed");
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
         assert!(
             passwords.verify("correct horse".into(), Some(stored.clone())).await.expect("work")
         );
         assert!(!passwords.verify("wrong horse".into(), Some(stored)).await.expect("work"));
-        let decoy = "a password that nobody has".to_owned();
-        assert!(!passwords.verify(decoy, None).await.expect("work"));
+        assert!(!passwords.verify("correct horse".into(), None).await.expect("work"));
+        PasswordHash::new(DECOY).expect("the decoy is worked on like any other");
     }
 }

@@ -1,19 +1,19 @@
 use super::super::{Kind, Pokes};
 use super::*;
-use futures_util::FutureExt as _;
-use futures_util::channel::mpsc;
+use futures_util::{FutureExt as _, sink, stream};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use sync_protocol::id::{Bucket, DeviceId, Tenant, UserId};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 /// The other end of a socket under test.
 struct Peer {
     hub: Pokes,
     sent: mpsc::Receiver<Message>,
-    say: mpsc::UnboundedSender<Result<Message, Infallible>>,
+    say: mpsc::UnboundedSender<Message>,
     stop: CancellationToken,
     gone: Arc<AtomicBool>,
     task: tokio::task::JoinHandle<End>,
@@ -32,7 +32,14 @@ fn open(buffer: usize) -> Peer {
     let id = Uuid::from_u128(1);
     let listening = hub.listen(&tenant(), DeviceId(id), UserId(id), Kind::Socket, held());
     let (send, sent) = mpsc::channel(buffer);
-    let (say, receive) = mpsc::unbounded();
+    let send = Box::pin(sink::unfold(send, async |send: mpsc::Sender<Message>, message| {
+        send.send(message).await.map(|()| send)
+    }));
+    let (say, receive) = mpsc::unbounded_channel();
+    let receive = Box::pin(stream::unfold(receive, async |mut receive| {
+        let message: Message = receive.recv().await?;
+        Some((Ok::<_, Infallible>(message), receive))
+    }));
     let stop = CancellationToken::new();
     let gone = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&gone);
@@ -56,7 +63,7 @@ fn open(buffer: usize) -> Peer {
 
 async fn text(peer: &mut Peer) -> String {
     loop {
-        match peer.sent.next().await {
+        match peer.sent.recv().await {
             Some(Message::Text(text)) => return text.to_string(),
             Some(Message::Close(Some(frame))) => {
                 return format!("close {} {}", frame.code, frame.reason);
@@ -89,12 +96,12 @@ async fn a_silent_peer_is_dead_after_45_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_takes_nothing_is_cut_and_one_that_floods_too() {
-    let peer = open(0);
+    let peer = open(1);
     assert_eq!(peer.task.await.expect("ended"), End::Slow);
 
     let mut peer = open(200);
     for _ in 0..61 {
-        peer.say.unbounded_send(Ok(Message::Text("x".into()))).expect("open");
+        peer.say.send(Message::Text("x".into())).expect("open");
     }
     assert_eq!(text(&mut peer).await, r#"{"poke":1}"#);
     assert_eq!(text(&mut peer).await, "close 1008 too many messages");
