@@ -23,7 +23,7 @@ const PG_TIMEOUTS: [(&str, &str); 3] = [
     ("idle_in_transaction_session_timeout", "10s"),
 ];
 /// How long a connection to PostgreSQL lives.
-const PG_LIFETIME: Duration = Duration::from_secs(30 * 60);
+const PG_LIFETIME: Duration = Duration::from_mins(30);
 /// The oldest PostgreSQL that is supported, as `server_version_num`.
 const PG_VERSION_MIN: i64 = 150_000;
 

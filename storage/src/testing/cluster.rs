@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{self, ChildStdin, Command, Stdio};
+use std::process::{self, Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
@@ -47,7 +47,8 @@ pub enum Fsync {
 pub struct Cluster {
     port: u16,
     databases: AtomicU32,
-    _lifeline: ChildStdin,
+    /// Its stdin is the lifeline.
+    _shell: Child,
 }
 
 impl Cluster {
@@ -96,7 +97,7 @@ impl Cluster {
             .expect(MISSING);
         assert!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
         let port = free_port();
-        let mut shell = command(Path::new("/bin/sh"), user)
+        let shell = command(Path::new("/bin/sh"), user)
             .args(["-c", SCRIPT, "sh"])
             .args([&bin, &folder])
             .args([&port.to_string(), word])
@@ -106,14 +107,13 @@ impl Cluster {
             .process_group(0)
             .spawn()
             .expect("there is a shell");
-        let lifeline = shell.stdin.take().expect("its stdin is a pipe");
         let started = (0..START_POLLS_MAX).any(|_| {
             sleep(START_POLL);
             is_ready(&bin, port)
         });
         let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
         assert!(started, "PostgreSQL did not start: {log}");
-        Self { port, databases: AtomicU32::new(0), _lifeline: lifeline }
+        Self { port, databases: AtomicU32::new(0), _shell: shell }
     }
 }
 

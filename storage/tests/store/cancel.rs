@@ -6,8 +6,8 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use storage::testing::{self, TestResult};
 use storage::Store;
+use storage::testing::{self, TestResult};
 use tokio::time::{sleep, timeout};
 
 storage::on_both!(a_begin_that_is_dropped_is_rolled_back, a_dropped_commit_still_commits);

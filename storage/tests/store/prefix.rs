@@ -42,13 +42,10 @@ async fn write_once(store: &Store, tenant: &Tenant, writer: u128, round: u128) -
         changes.push(ChangeRow { seq, id, rec, ..change_row(1, 1) });
         rows.push(RecordRow { rec, rv: seq, ..record_row(1, 1) });
         touches.extend(
-            buckets().into_iter().take(1 + usize::from(nth % 2 == 0)).map(|bucket| PointerTouch {
-                bucket,
-                rec,
-                seq,
-                since: None,
-                live: true,
-            }),
+            buckets()
+                .into_iter()
+                .take(1 + usize::from(nth.is_multiple_of(2)))
+                .map(|bucket| PointerTouch { bucket, rec, seq, since: None, live: true }),
         );
     }
     tx.journal().append(tenant, &changes).await?;
@@ -72,10 +69,7 @@ async fn write_until_done(store: &Store, tenant: &Tenant, writer: u128, round: u
 }
 
 /// Starts the writers; the flag is set when all are done.
-async fn start(
-    store: &Store,
-    tenant: &Tenant,
-) -> (Arc<AtomicBool>, tokio::task::JoinHandle<TestResult>) {
+fn start(store: &Store, tenant: &Tenant) -> (Arc<AtomicBool>, tokio::task::JoinHandle<TestResult>) {
     let done = Arc::new(AtomicBool::new(false));
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..WRITERS {
@@ -100,7 +94,7 @@ async fn start(
 
 async fn seqs_have_no_gaps_and_become_visible_as_a_prefix(store: Store) -> TestResult {
     let tenant = tenant(&store).await?;
-    let (done, all) = start(&store, &tenant).await;
+    let (done, all) = start(&store, &tenant);
     let mut last = 0;
     loop {
         let ended = done.load(Ordering::SeqCst);
@@ -123,7 +117,7 @@ async fn seqs_have_no_gaps_and_become_visible_as_a_prefix(store: Store) -> TestR
 
 async fn a_reader_with_any_page_size_sees_each_pointer_at_last(store: Store) -> TestResult {
     let tenant = tenant(&store).await?;
-    let (done, all) = start(&store, &tenant).await;
+    let (done, all) = start(&store, &tenant);
     let mut readers = tokio::task::JoinSet::new();
     for limit in [1, 2, 3, 7, 50] {
         let (store, tenant, done) = (store.clone(), tenant.clone(), Arc::clone(&done));

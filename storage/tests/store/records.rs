@@ -36,7 +36,7 @@ async fn a_record_is_found_as_it_was_saved(store: Store) -> TestResult {
         tx.records().lock(&tenant, &[rec(2), rec(9), rec(1)]).await?,
         [first, record_row(2, 2)]
     );
-    tx.records().save(&tenant, &[next.clone()]).await?;
+    tx.records().save(&tenant, std::slice::from_ref(&next)).await?;
     tx.commit().await?;
     let mut tx = store.read().await?;
     assert_eq!(tx.records().load(&tenant, &[rec(1)]).await?, [next]);

@@ -27,7 +27,7 @@ async fn a_replica_is_found_as_it_was_saved(store: Store) -> TestResult {
     let mut tx = store.write().await?;
     tx.replicas().insert(&tenant, &first).await?;
     assert_eq!(tx.replicas().lock(&tenant, &[first.replica]).await?, [first]);
-    tx.replicas().save(&tenant, &[next.clone()]).await?;
+    tx.replicas().save(&tenant, std::slice::from_ref(&next)).await?;
     tx.commit().await?;
     assert_eq!(store.write().await?.replicas().lock(&tenant, &[next.replica]).await?, [next]);
     Ok(())
