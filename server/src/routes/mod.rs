@@ -2,11 +2,14 @@
 
 mod admin;
 mod bundles;
+mod commands;
 mod devices;
 mod edge;
 mod health;
+mod inboxes;
 mod live;
 mod openapi;
+mod records;
 mod registry;
 mod sessions;
 mod sync;
@@ -32,6 +35,9 @@ pub fn all() -> Vec<Route> {
         sessions::routes(),
         sync::routes(),
         bundles::routes(),
+        records::routes(),
+        commands::routes(),
+        inboxes::routes(),
         live::routes(),
         admin::routes(),
         openapi::routes(),

@@ -12,6 +12,7 @@ mod forms;
 mod incoming;
 mod ingest;
 mod pull;
+pub mod reading;
 pub mod rights;
 mod writer;
 

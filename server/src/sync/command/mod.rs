@@ -8,7 +8,7 @@ mod quarantine;
 mod seal;
 
 pub use epoch::new_epoch;
-pub use seal::{SealView, seal_view};
+pub use seal::{SealView, read_journal, seal_view};
 
 use super::desk::{Desk, Receipt, Stamp, Wanted};
 use super::incoming::{Incoming, Source};

@@ -1,0 +1,182 @@
+//! Commands on one record: move, seal, unseal, and the verdicts on what stands beside a seal.
+
+use super::records::Made;
+use crate::auth::admit::Access;
+use crate::extract::{Json, Person, Segment};
+use crate::problem::ApiError;
+use crate::routes::Route;
+use crate::state::AppState;
+use crate::sync::{Command, command_id};
+use axum::Json as Answer;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use sync_protocol::id::{Bucket, ChangeId, RecordId, Seq};
+use utoipa::ToSchema;
+
+pub(super) fn routes() -> Vec<Route> {
+    let person = Access::Person;
+    vec![
+        Route::post(
+            "/v1/records/{id}/move",
+            person,
+            "Moves a record, and all that is about it, to other buckets.",
+            relocate,
+        )
+        .takes::<Move>()
+        .answers::<Made>(200),
+        Route::post(
+            "/v1/records/{id}/seal",
+            person,
+            "Seals a record as the approver saw it.",
+            seal,
+        )
+        .takes::<Seal>()
+        .answers::<Made>(200),
+        Route::post("/v1/records/{id}/unseal", person, "Opens the seal of a record.", unseal)
+            .takes::<Reason>()
+            .answers::<Made>(200),
+        Route::post(
+            "/v1/records/{id}/late/{change}/accept",
+            person,
+            "Lets a change beside the seal join the next one.",
+            accept,
+        )
+        .takes::<Verdict>()
+        .answers::<Made>(200),
+        Route::post(
+            "/v1/records/{id}/late/{change}/aside",
+            person,
+            "Sets a change beside the seal aside.",
+            aside,
+        )
+        .takes::<Reason>()
+        .answers::<Made>(200),
+    ]
+}
+
+/// Where a record goes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Move {
+    /// Made by the client (UUIDv7): the same command sent twice is one.
+    #[schema(value_type = Option<String>)]
+    id: Option<ChangeId>,
+    /// The buckets.
+    #[schema(value_type = Vec<String>)]
+    to: Vec<Bucket>,
+}
+
+async fn relocate(
+    caller: Person,
+    State(state): State<AppState>,
+    Segment(rec): Segment<RecordId>,
+    Json(body): Json<Move>,
+) -> Result<Answer<Made>, ApiError> {
+    let id = command_id(&state, body.id);
+    let command = Command::Move { user: caller.user, rec, id, to: body.to.into_iter().collect() };
+    Ok(Answer(state.sync.command(&caller.tenant, command).await?.into()))
+}
+
+/// What the approver saw.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Seal {
+    /// Made by the client (UUIDv7): the same command sent twice is one.
+    #[schema(value_type = Option<String>)]
+    id: Option<ChangeId>,
+    /// The revision, as GET shows it.
+    #[schema(value_type = i64)]
+    rv: Seq,
+    /// The hash of the view, as GET shows it in `to_seal`.
+    view_hash: String,
+}
+
+async fn seal(
+    caller: Person,
+    State(state): State<AppState>,
+    Segment(rec): Segment<RecordId>,
+    Json(body): Json<Seal>,
+) -> Result<Answer<Made>, ApiError> {
+    let id = command_id(&state, body.id);
+    let command =
+        Command::Seal { user: caller.user, rec, id, rv: body.rv, view_hash: body.view_hash };
+    Ok(Answer(state.sync.command(&caller.tenant, command).await?.into()))
+}
+
+/// Why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Reason {
+    /// Made by the client (UUIDv7): the same command sent twice is one.
+    #[schema(value_type = Option<String>)]
+    id: Option<ChangeId>,
+    /// The reason; it is kept.
+    why: String,
+}
+
+impl Reason {
+    fn why(&self) -> Result<String, ApiError> {
+        reason(&self.why)
+    }
+}
+
+/// A reason that says something.
+pub(super) fn reason(why: &str) -> Result<String, ApiError> {
+    if why.trim().is_empty() || why.len() > sync_protocol::change::WHY_BYTES_MAX {
+        return Err(ApiError::bad_body("`why` is 1 to 4096 bytes"));
+    }
+    Ok(why.to_owned())
+}
+
+async fn unseal(
+    caller: Person,
+    State(state): State<AppState>,
+    Segment(rec): Segment<RecordId>,
+    Json(body): Json<Reason>,
+) -> Result<Answer<Made>, ApiError> {
+    let id = command_id(&state, body.id);
+    let command = Command::Unseal { user: caller.user, rec, id, why: body.why()? };
+    Ok(Answer(state.sync.command(&caller.tenant, command).await?.into()))
+}
+
+/// A verdict without a reason.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Verdict {
+    /// Made by the client (UUIDv7): the same command sent twice is one.
+    #[schema(value_type = Option<String>)]
+    id: Option<ChangeId>,
+}
+
+async fn accept(
+    caller: Person,
+    State(state): State<AppState>,
+    path: Path<(String, String)>,
+    Json(body): Json<Verdict>,
+) -> Result<Answer<Made>, ApiError> {
+    judge(&state, &caller, &path, body.id, None).await
+}
+
+async fn aside(
+    caller: Person,
+    State(state): State<AppState>,
+    path: Path<(String, String)>,
+    Json(body): Json<Reason>,
+) -> Result<Answer<Made>, ApiError> {
+    judge(&state, &caller, &path, body.id, Some(body.why()?)).await
+}
+
+async fn judge(
+    state: &AppState,
+    caller: &Person,
+    Path((rec, change)): &Path<(String, String)>,
+    id: Option<ChangeId>,
+    aside: Option<String>,
+) -> Result<Answer<Made>, ApiError> {
+    let rec: RecordId = rec.parse().map_err(|_| ApiError::NotFound { kind: "record" })?;
+    let change: ChangeId =
+        change.parse().map_err(|_| ApiError::NotFound { kind: "change beside the seal" })?;
+    let command =
+        Command::Judge { user: caller.user, rec, id: command_id(state, id), change, aside };
+    Ok(Answer(state.sync.command(&caller.tenant, command).await?.into()))
+}
