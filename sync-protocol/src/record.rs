@@ -507,7 +507,8 @@ impl Record {
     /// Notes that the change with this seq touched these fields.
     pub fn mark(&mut self, touched: impl IntoIterator<Item = String>, seq: Seq) {
         for field in touched {
-            self.field_seqs.insert(field, seq);
+            let known = self.field_seqs.entry(field).or_default();
+            *known = seq.max(*known);
         }
     }
 

@@ -33,12 +33,12 @@ pub fn class(record: &Record, change: &Change) -> Option<SealClass> {
     Some(if seen { SealClass::Amendment } else { SealClass::Late })
 }
 
-/// Puts a change of this class beside the view.
-pub fn set_beside(record: &mut Record, applied: &Applied, class: SealClass) {
+/// Puts a change of this class beside the view; tells the top-level fields where it stands.
+pub fn set_beside(record: &mut Record, applied: &Applied, class: SealClass) -> BTreeSet<String> {
     let touched = record.make_places(&applied.change);
-    record.mark(touched, applied.seq);
     record.early_gone.retain(|(_, dot)| dot.change != applied.change.id);
     note_beside(record, applied, class);
+    touched
 }
 
 fn note_beside(record: &mut Record, applied: &Applied, class: SealClass) {

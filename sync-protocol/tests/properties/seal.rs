@@ -40,7 +40,8 @@ impl Server {
         let applied = Applied { change: made.change.clone(), ops, t_eff: made.t_eff, seq };
         let class = class(&self.record, &made.change);
         if let Some(class) = class {
-            set_beside(&mut self.record, &applied, class);
+            let touched = set_beside(&mut self.record, &applied, class);
+            self.record.mark(touched, seq);
         } else {
             let journal = &self.journal;
             let known = |id: ChangeId| journal.iter().any(|applied| applied.change.id == id);

@@ -99,8 +99,7 @@ impl Desk<'_> {
                 seq: sync_protocol::id::Seq(0),
                 change: change.clone(),
             };
-            seal::set_beside(&mut record, &applied, class);
-            Ok(BTreeSet::new())
+            Ok(seal::set_beside(&mut record, &applied, class))
         } else {
             let keeps = keeps_bases(form);
             let around = Around { keeps_bases: &keeps, applied: &applied };
