@@ -28,5 +28,7 @@ pub async fn publish(state: &AppState, actor: &Actor, json: &str) -> Result<Form
     let object = format!("form:{}/{}", row.type_, row.version);
     note(state, &mut tx, actor, "form.publish", object, String::new()).await?;
     tx.commit().await?;
+    let means = (&state.store, state.clock.now());
+    state.sync.form_published(means, &actor.tenant, row.type_.clone()).await?;
     Ok(row)
 }

@@ -19,10 +19,11 @@ async fn show(
     State(state): State<AppState>,
     Segment(hash): Segment<String>,
 ) -> Result<impl IntoResponse, ApiError> {
+    let now = state.clock.now();
     let library = &state.sync.library;
-    let mut book = library.book(&state.store, &caller.tenant).await?;
+    let mut book = library.book(&state.store, &caller.tenant, now).await?;
     if book.bundle != hash {
-        book = library.reload(&state.store, &caller.tenant).await?;
+        book = library.reload(&state.store, &caller.tenant, now).await?;
     }
     if book.bundle != hash {
         return Err(ApiError::NotFound { kind: "bundle" });

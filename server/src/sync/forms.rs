@@ -4,6 +4,7 @@ use crate::problem::ApiError;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use storage::Store;
+use sync_protocol::clock::UnixMillis;
 use sync_protocol::form::{self, Form};
 use sync_protocol::id::{RecordType, Tenant};
 
@@ -37,24 +38,37 @@ impl FormBook {
     }
 }
 
+/// How long a book is used before the store is asked whether it changed: another process may publish a form.
+pub const BOOK_AGE_MAX_MS: i64 = 5_000;
+
 /// The books of all tenants, read from the store when they are first needed.
 #[derive(Debug, Default)]
 pub struct Library {
-    books: RwLock<BTreeMap<Tenant, Arc<FormBook>>>,
+    books: RwLock<BTreeMap<Tenant, (UnixMillis, Arc<FormBook>)>>,
 }
 
 impl Library {
-    /// The book of a tenant.
-    pub async fn book(&self, store: &Store, tenant: &Tenant) -> Result<Arc<FormBook>, ApiError> {
+    /// The book of a tenant, at most [`BOOK_AGE_MAX_MS`] old.
+    pub async fn book(
+        &self,
+        store: &Store,
+        tenant: &Tenant,
+        now: UnixMillis,
+    ) -> Result<Arc<FormBook>, ApiError> {
         let known = self.books.read().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned();
         match known {
-            Some(book) => Ok(book),
-            None => self.reload(store, tenant).await,
+            Some((read_at, book)) if (0..BOOK_AGE_MAX_MS).contains(&now.since(read_at)) => Ok(book),
+            Some(_) | None => self.reload(store, tenant, now).await,
         }
     }
 
     /// Reads the book of a tenant anew: after a form was published, and when a bundle is asked for that is not known.
-    pub async fn reload(&self, store: &Store, tenant: &Tenant) -> Result<Arc<FormBook>, ApiError> {
+    pub async fn reload(
+        &self,
+        store: &Store,
+        tenant: &Tenant,
+        now: UnixMillis,
+    ) -> Result<Arc<FormBook>, ApiError> {
         let rows = store.read().await?.forms().current(tenant).await?;
         let mut forms = Vec::with_capacity(rows.len());
         for row in rows {
@@ -63,7 +77,7 @@ impl Library {
         }
         let book = Arc::new(FormBook::new(forms));
         let mut books = self.books.write().unwrap_or_else(PoisonError::into_inner);
-        books.insert(tenant.clone(), Arc::clone(&book));
+        books.insert(tenant.clone(), (now, Arc::clone(&book)));
         Ok(book)
     }
 }

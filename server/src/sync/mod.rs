@@ -29,7 +29,9 @@ use cursor::{Cursor, Notary};
 use envelope::Envelope;
 use std::sync::Arc;
 use storage::Store;
-use sync_protocol::id::{ChangeId, Tenant};
+use sync_protocol::clock::UnixMillis;
+use sync_protocol::id::{ChangeId, EpochId, RecordId, RecordType, Tenant};
+use sync_protocol::value::hash_of;
 use uuid::Uuid;
 
 /// The name of the secret of cursors in the store.
@@ -66,11 +68,12 @@ impl Service {
     /// Takes note that a form was published: what waited for it is judged again.
     pub async fn form_published(
         &self,
-        store: &Store,
+        means: (&Store, UnixMillis),
         tenant: &Tenant,
-        kind: sync_protocol::id::RecordType,
+        kind: RecordType,
     ) -> Result<(), ApiError> {
-        self.library.reload(store, tenant).await?;
+        let (store, now) = means;
+        self.library.reload(store, tenant, now).await?;
         self.writers.command(tenant, Command::FormPublished { kind }).await?;
         Ok(())
     }
@@ -101,7 +104,7 @@ pub async fn sync(state: &AppState, caller: &TabletCaller, text: &str) -> Result
         }
         taken => taken?,
     };
-    let book = service.library.book(&state.store, &caller.tenant).await?;
+    let book = service.library.book(&state.store, &caller.tenant, now).await?;
     if caller.scope == Scope::Deposit {
         let cursor = envelope.cursor.clone().unwrap_or_default();
         return Ok(answer::deposit(&receipt, cursor, &book, now));
@@ -130,7 +133,7 @@ async fn other_epoch(
 async fn begin_epoch(
     state: &AppState,
     caller: &TabletCaller,
-    ends: sync_protocol::id::EpochId,
+    ends: EpochId,
 ) -> Result<ApiError, ApiError> {
     tracing::error!("a cursor proves that the store was set back: a new epoch begins");
     state.sync.command(&caller.tenant, Command::NewEpoch { ends }).await?;
@@ -144,12 +147,12 @@ pub fn command_id(state: &AppState, given: Option<ChangeId>) -> ChangeId {
 }
 
 /// The id of a record that an office knows by a key of its own.
-pub fn imported_record(tenant: &Tenant, kind: &str, key: &str) -> sync_protocol::id::RecordId {
+pub fn imported_record(tenant: &Tenant, kind: &str, key: &str) -> RecordId {
     let space = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("genba:{tenant}").as_bytes());
-    sync_protocol::id::RecordId(Uuid::new_v5(&space, format!("{kind}:{key}").as_bytes()))
+    RecordId(Uuid::new_v5(&space, format!("{kind}:{key}").as_bytes()))
 }
 
 /// The id of the change that a row of an office's file makes.
-pub fn imported_change(rec: sync_protocol::id::RecordId, row: &[u8]) -> ChangeId {
-    ChangeId(Uuid::new_v5(&rec.0, &sync_protocol::value::hash_of(row)))
+pub fn imported_change(rec: RecordId, row: &[u8]) -> ChangeId {
+    ChangeId(Uuid::new_v5(&rec.0, &hash_of(row)))
 }

@@ -115,7 +115,7 @@ pub async fn show(
     user: UserId,
     rec: RecordId,
 ) -> Result<Value, ApiError> {
-    let book = state.sync.library.book(&state.store, tenant).await?;
+    let book = state.sync.library.book(&state.store, tenant, state.clock.now()).await?;
     let mut desk = open(state, tenant, user).await?;
     let (row, buckets) = find(&mut desk, tenant, rec).await?;
     let form =
@@ -194,7 +194,7 @@ pub async fn conflicts(
     after: Option<Seq>,
     limit: u32,
 ) -> Result<Value, ApiError> {
-    let book = state.sync.library.book(&state.store, tenant).await?;
+    let book = state.sync.library.book(&state.store, tenant, state.clock.now()).await?;
     let Desk { mut tx, readable, .. } = open(state, tenant, user).await?;
     let mut found: BTreeMap<Seq, RecordRow> = BTreeMap::new();
     for flag in INBOX_FLAGS {

@@ -189,13 +189,9 @@ impl Writer {
     ) -> Result<Vec<Result<PushReceipt, ApiError>>, ApiError> {
         let (tenant, means) = (self.tenant.clone(), self.means.clone());
         let work = tokio::spawn(async move {
-            let book = means.library.book(&means.store, &tenant).await?;
-            let room = Room {
-                tenant: &tenant,
-                book: &book,
-                random: &*means.random,
-                now: means.clock.now(),
-            };
+            let now = means.clock.now();
+            let book = means.library.book(&means.store, &tenant, now).await?;
+            let room = Room { tenant: &tenant, book: &book, random: &*means.random, now };
             let mut tx = means.store.write().await?;
             let Ingested { receipts, head, buckets } =
                 ingest(&mut tx, room, &pushes, unread).await?;
@@ -222,13 +218,9 @@ impl Writer {
     async fn carry_out(&self, command: Command) -> Result<Done, ApiError> {
         let (tenant, means) = (self.tenant.clone(), self.means.clone());
         let work = tokio::spawn(async move {
-            let book = means.library.book(&means.store, &tenant).await?;
-            let room = Room {
-                tenant: &tenant,
-                book: &book,
-                random: &*means.random,
-                now: means.clock.now(),
-            };
+            let now = means.clock.now();
+            let book = means.library.book(&means.store, &tenant, now).await?;
+            let room = Room { tenant: &tenant, book: &book, random: &*means.random, now };
             let mut tx = means.store.write().await?;
             let done = command::carry_out(&mut tx, room, command).await?;
             crash_point("command.before_commit");
