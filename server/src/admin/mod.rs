@@ -5,6 +5,7 @@
 pub mod devices;
 pub mod forms;
 pub mod grants;
+pub mod import;
 pub mod tenants;
 pub mod users;
 

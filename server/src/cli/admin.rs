@@ -3,7 +3,7 @@
 use super::say;
 use super::serve::open_store;
 use crate::admin::users::NewUser;
-use crate::admin::{Actor, devices, forms, grants, tenants, users};
+use crate::admin::{Actor, devices, forms, grants, import, tenants, users};
 use crate::auth::keyring;
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -88,6 +88,14 @@ pub(super) enum Admin {
         #[arg(long)]
         tenant: Tenant,
         /// JSON files, one form each.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Takes over ledgers of the office; the same file again changes nothing.
+    Import {
+        #[arg(long)]
+        tenant: Tenant,
+        /// JSON files of `{"records": [...]}`; fixtures/README.md tells how a row is written.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
@@ -225,6 +233,7 @@ impl Admin {
             Self::DeviceRevoke(device) => device.set(state, DeviceState::Revoked).await?,
             Self::DeviceStolen(device) => device.set(state, DeviceState::Stolen).await?,
             Self::FormPublish { tenant, files } => publish(state, &tenant, &files).await?,
+            Self::Import { tenant, files } => take_over(state, &tenant, &files).await?,
             Self::BackupDone { tenant, seq } => {
                 tenants::backup_done(state, &operator(&tenant), Seq(seq)).await?;
                 json!({ "seq": seq })
@@ -299,4 +308,18 @@ async fn publish(state: &AppState, tenant: &Tenant, files: &[PathBuf]) -> anyhow
         published.push(json!({ "type": row.type_, "version": row.version }));
     }
     Ok(published.into())
+}
+
+async fn take_over(state: &AppState, tenant: &Tenant, files: &[PathBuf]) -> anyhow::Result<Value> {
+    let mut told = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read {}", file.display()))?;
+        let file: import::ImportFile =
+            serde_json::from_str(&text).with_context(|| format!("in {}", file.display()))?;
+        let done = import::import(state, &operator(tenant), &file.records).await?;
+        told.push(json!({ "changes": done.made.len(), "passed": done.passed,
+            "quarantined": done.quarantined, "vanished": done.vanished }));
+    }
+    Ok(told.into())
 }
