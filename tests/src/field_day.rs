@@ -4,4 +4,6 @@ pub mod city;
 pub mod claims;
 pub mod demo_clock;
 pub mod load;
+pub mod office;
 pub mod server;
+pub mod story;

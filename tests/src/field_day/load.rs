@@ -2,6 +2,7 @@
 
 use super::city::{self, BUREAUS, Bureau, GrantEntry, Person};
 use super::server::database_url;
+use super::story::{self, People};
 use anyhow::{Context as _, Result};
 use futures_util::future::try_join_all;
 use server::admin::grants::NewGrant;
@@ -43,25 +44,29 @@ impl City {
 
 /// Loads the city as it is on the day of `now` into the database in `folder`.
 pub async fn load(folder: &Path, now: UnixMillis) -> Result<City> {
-    let store = Store::open(&Options::new(database_url(folder))).await?;
-    let parts = Parts {
-        store: store.clone(),
-        clock: Arc::new(SystemClock),
-        random: Arc::new(OsRandom),
-        config: Arc::default(),
-    };
-    let state = AppState::open(parts).await?;
+    let state = open(folder).await?;
     let mut city = City { bureaus: BTreeMap::new(), users: BTreeMap::new() };
     for name in BUREAUS {
         let bureau = city::on_the_day(name, now)?;
         begin(&state, &bureau, &mut city.users).await.with_context(|| format!("loading {name}"))?;
         city.bureaus.insert(name.to_owned(), bureau);
     }
-    store.close().await;
+    state.store.close().await;
     Ok(city)
 }
 
-/// The tenant with its people, grants and forms.
+/// Opens the database in `folder` as a server does that is not on the network.
+pub async fn open(folder: &Path) -> Result<AppState> {
+    let parts = Parts {
+        store: Store::open(&Options::new(database_url(folder))).await?,
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+        config: Arc::default(),
+    };
+    Ok(AppState::open(parts).await?)
+}
+
+/// The tenant with its people, grants, forms and records.
 async fn begin(
     state: &AppState,
     bureau: &Bureau,
@@ -85,7 +90,9 @@ async fn begin(
             .await
             .with_context(|| file.display().to_string())?;
     }
-    Ok(())
+    let here = known.iter().filter(|((tenant, _), _)| *tenant == entry.id);
+    let people: People = here.map(|((_, login), user)| (login.clone(), *user)).collect();
+    story::tell(state, &operator.tenant, &people, &bureau.records).await
 }
 
 fn new_user(person: &Person) -> NewUser {
