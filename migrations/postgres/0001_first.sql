@@ -49,25 +49,26 @@ create table received (
 );
 create index received_seq on received (tenant, replica, seq);
 
--- A record; rv 0 is a reserved id that no change has made a record of.
+-- A record; rv 0 is a reserved id that no change has made a record of. The long columns come last.
 create table record (
     tenant text collate "C" not null,
     rec uuid not null,
     type text collate "C" not null,
     about uuid,
     rv bigint not null,
-    state bytea not null,
-    meta bytea not null,
     flags text collate "C" not null,
     status text collate "C",
     title text collate "C",
     created_at bigint not null,
     updated_at bigint not null,
     created_by uuid not null,
+    state bytea not null,
+    meta bytea not null,
     primary key (tenant, rec)
 );
 create index record_rv on record (tenant, rv);
-create index record_type on record (tenant, type, rv);
+create index record_flagged on record (tenant, rv) where flags <> '';
+create index record_status on record (tenant, status, rv) where status is not null;
 create index record_about on record (tenant, about, rec) where about is not null;
 
 -- Where records lie and have lain.

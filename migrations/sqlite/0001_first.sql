@@ -49,25 +49,26 @@ create table received (
 ) strict, without rowid;
 create index received_seq on received (tenant, replica, seq);
 
--- A record; rv 0 is a reserved id that no change has made a record of.
+-- A record; rv 0 is a reserved id that no change has made a record of. The long columns come last.
 create table record (
     tenant text not null,
     rec blob not null,
     type text not null,
     about blob,
     rv integer not null,
-    state blob not null,
-    meta blob not null,
     flags text not null,
     status text,
     title text,
     created_at integer not null,
     updated_at integer not null,
     created_by blob not null,
+    state blob not null,
+    meta blob not null,
     primary key (tenant, rec)
 ) strict;
 create index record_rv on record (tenant, rv);
-create index record_type on record (tenant, type, rv);
+create index record_flagged on record (tenant, rv) where flags <> '';
+create index record_status on record (tenant, status, rv) where status is not null;
 create index record_about on record (tenant, about, rec) where about is not null;
 
 -- Where records lie and have lain.

@@ -3,7 +3,6 @@
 use crate::backend::Conn;
 use crate::sql::{Ids, from_row, on_conn, parsed, sql, with_rows};
 use crate::{StorageError, Tx};
-use sqlx::QueryBuilder;
 use sync_protocol::{
     clock::UnixMillis,
     id::{Bucket, RecordId, RecordType, Seq, Tenant, UserId},
@@ -39,32 +38,12 @@ pub struct RecordRow {
     pub created_by: UserId,
 }
 
-/// What a list of records shows; `None` does not narrow.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ListFilter {
-    /// Of this kind.
-    pub type_: Option<RecordType>,
-    /// Live in at least one of these buckets; none of them shows nothing.
-    pub buckets: Vec<Bucket>,
-    /// About this subject.
-    pub about: Option<RecordId>,
-    /// With this status.
-    pub status: Option<String>,
-    /// With this word among its flags.
-    pub flag: Option<String>,
-    /// Changed after this seq.
-    pub since: Option<Seq>,
-    /// Changed before this seq: the last `rv` of the page before.
-    pub before_rv: Option<Seq>,
-    /// At most so many.
-    pub limit: u32,
-}
-
 macro_rules! columns {
     () => {
         "rec, type, about, rv, state, meta, flags, status, title, created_at, updated_at, created_by"
     };
 }
+pub(crate) use columns;
 
 from_row!(RecordRow, |row| Self {
     rec: RecordId(row.try_get("rec")?),
@@ -90,7 +69,7 @@ impl Tx {
 
 /// Records: the state that the changes have made, and what lists show of it.
 #[derive(Debug)]
-pub struct Records<'tx>(&'tx mut Tx);
+pub struct Records<'tx>(pub(crate) &'tx mut Tx);
 
 impl Records<'_> {
     /// Reserves the ids of records that may be created, so that there is something to lock.
@@ -236,46 +215,6 @@ impl Records<'_> {
         Ok(found.into_iter().map(RecordId).collect())
     }
 
-    /// Lists records, newest `rv` first.
-    pub async fn list(
-        &mut self,
-        tenant: &Tenant,
-        filter: &ListFilter,
-    ) -> Result<Vec<RecordRow>, StorageError> {
-        if filter.buckets.is_empty() {
-            return Ok(Vec::new());
-        }
-        Ok(on_conn!(self.0, |conn| {
-            let mut query = QueryBuilder::new(LIST);
-            query.push_bind(tenant.as_str()).push(" and rv > ");
-            query.push_bind(filter.since.map_or(0, |seq| seq.0));
-            if let Some(before) = filter.before_rv {
-                query.push(" and rv < ").push_bind(before.0);
-            }
-            if let Some(type_) = &filter.type_ {
-                query.push(" and type = ").push_bind(type_.as_str());
-            }
-            if let Some(about) = filter.about {
-                query.push(" and about = ").push_bind(about.0);
-            }
-            if let Some(status) = &filter.status {
-                query.push(" and status = ").push_bind(status.as_str());
-            }
-            if let Some(flag) = &filter.flag {
-                // Words: a flag is there if taking it out changes the line.
-                query.push(" and replace(' ' || flags || ' ', ").push_bind(format!(" {flag} "));
-                query.push(", '') <> ' ' || flags || ' '");
-            }
-            query.push(LIST_BUCKETS);
-            let mut buckets = query.separated(", ");
-            for bucket in &filter.buckets {
-                buckets.push_bind(bucket.as_str());
-            }
-            query.push(")) order by rv desc limit ").push_bind(i64::from(filter.limit));
-            query.build_query_as().fetch_all(conn).await?
-        }))
-    }
-
     /// Counts the records that are live in a bucket.
     pub async fn count_in_bucket(
         &mut self,
@@ -285,12 +224,6 @@ impl Records<'_> {
         self.0.pointers().count_live(tenant, bucket).await
     }
 }
-
-const LIST: &str = concat!("select ", columns!(), " from record where tenant = ");
-const LIST_BUCKETS: &str = "
-    and exists (select 1 from pointer
-                 where pointer.tenant = record.tenant and pointer.rec = record.rec
-                   and pointer.live and pointer.bucket in (";
 
 fn sorted(recs: &[RecordId]) -> Vec<RecordId> {
     let mut recs = recs.to_vec();

@@ -9,6 +9,7 @@ mod forms;
 mod grants;
 mod journal;
 mod keys;
+mod lists;
 mod people;
 mod placements;
 mod plans;
