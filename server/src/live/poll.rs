@@ -11,12 +11,13 @@ use tokio::time::Instant;
 /// How long a call waits for news.
 pub const WAIT: Duration = Duration::from_secs(25);
 
-/// Waits until a held bucket has a pointer above `after` or other buckets are held, and gives the head; `None` when
+/// Waits, at most as long as `patience`, until a held bucket has a pointer above `after` or other buckets are held, and gives the head; `None` when
 /// there was no news, or when the device has asked again.
 pub async fn wait(
     state: &AppState,
     caller: &TabletCaller,
     after: Seq,
+    patience: Duration,
 ) -> Result<Option<Seq>, ApiError> {
     let TabletCaller { tenant, device, user, .. } = caller;
     let Standing::Holds(held) = standing(state, tenant, *device, *user).await? else {
@@ -31,7 +32,7 @@ pub async fn wait(
     if !news.is_empty() {
         return Ok(Some(head));
     }
-    let until = Instant::now() + WAIT;
+    let until = Instant::now() + patience;
     let mut rechecked = 0;
     loop {
         let signal = tokio::select! {

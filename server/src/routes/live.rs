@@ -101,7 +101,7 @@ async fn wait(
     caller: TabletCaller,
     Parameters(Waiting { after }): Parameters<Waiting>,
 ) -> Result<Response, ApiError> {
-    Ok(match poll::wait(&state, &caller, after).await? {
+    Ok(match poll::wait(&state, &caller, after, poll::WAIT).await? {
         Some(poke) => Json(Poke { poke }).into_response(),
         None => StatusCode::NO_CONTENT.into_response(),
     })

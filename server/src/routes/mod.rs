@@ -49,7 +49,12 @@ pub fn all() -> Vec<Route> {
 
 /// The whole service.
 pub fn router(state: &AppState) -> Router {
-    let routes = all().into_iter().fold(Router::new(), |router, route| {
+    router_of(state, all())
+}
+
+/// A service of these routes only, with all that every route has around it.
+pub fn router_of(state: &AppState, routes: Vec<Route>) -> Router {
+    let routes = routes.into_iter().fold(Router::new(), |router, route| {
         let path = route.path;
         router.route(path, route.service(state))
     });

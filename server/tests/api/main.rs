@@ -1,0 +1,12 @@
+//! The API from outside: every test has a server of its own, with its own clock and chance.
+
+mod admin;
+mod bodies;
+mod enrolment;
+mod live;
+mod logs;
+mod network;
+mod routes;
+mod sessions;
+mod support;
+mod tokens;

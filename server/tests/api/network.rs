@@ -1,0 +1,223 @@
+//! The listener: slow heads, idle connections, bounds, the end.
+
+use crate::support::{TestResult, World};
+use server::listen::{self, Bounds};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+
+const SOON: Duration = Duration::from_secs(5);
+const HEAD: Duration = Duration::from_millis(400);
+
+/// A world on a real port, until dropped.
+pub(crate) struct Served {
+    pub(crate) addr: SocketAddr,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Served {
+    pub(crate) async fn start(world: &World) -> Result<Self, Box<dyn std::error::Error>> {
+        Self::bounded(world, Bounds::default()).await
+    }
+
+    async fn bounded(world: &World, bounds: Bounds) -> Result<Self, Box<dyn std::error::Error>> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let addr = listener.local_addr()?;
+        let (stop, tasks) = (world.state.stop.clone(), world.state.tasks.clone());
+        let serve = listen::serve(listener, None, world.app.clone(), bounds, stop, tasks);
+        Ok(Self { addr, task: tokio::spawn(serve) })
+    }
+}
+
+const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: genba\r\n\r\n";
+
+/// Reads until the answer of `/healthz` is whole.
+async fn answer(stream: &mut TcpStream) -> Result<String, Box<dyn std::error::Error>> {
+    let mut text = String::new();
+    let mut bytes = [0; 4096];
+    while !text.contains(r#"{"status":"ok"}"#) {
+        let read = timeout(SOON, stream.read(&mut bytes)).await??;
+        if read == 0 {
+            break;
+        }
+        text.push_str(&String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()));
+    }
+    Ok(text)
+}
+
+/// Whether the other end closes within `SOON`, and how long it took.
+async fn closes(stream: &mut TcpStream) -> Result<Duration, Box<dyn std::error::Error>> {
+    let began = Instant::now();
+    let mut sink = Vec::new();
+    _ = timeout(SOON, stream.read_to_end(&mut sink)).await?;
+    Ok(began.elapsed())
+}
+
+#[tokio::test]
+async fn a_head_that_drips_is_cut_whatever_it_is() -> TestResult {
+    let world = World::new().await?;
+    let served = Served::bounded(&world, Bounds { head: HEAD, ..Bounds::default() }).await?;
+    for beginning in [&b""[..], b"GET /healthz HTTP/1.1\r\nx: ", b"PRI * HTTP/2.0\r\n"] {
+        let stream = TcpStream::connect(served.addr).await?;
+        let (mut from, mut to) = stream.into_split();
+        to.write_all(beginning).await?;
+        let dripping = tokio::spawn(async move {
+            for _ in 0..100 {
+                sleep(Duration::from_millis(50)).await;
+                if to.write_all(b"a").await.is_err() {
+                    break;
+                }
+            }
+        });
+        let began = Instant::now();
+        let mut sink = Vec::new();
+        _ = timeout(SOON, from.read_to_end(&mut sink)).await?;
+        dripping.abort();
+        assert!(began.elapsed() < 3 * HEAD, "{beginning:?}: {:?}", began.elapsed());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_idle_connection_outlives_the_time_of_a_head_and_not_its_own() -> TestResult {
+    let world = World::new().await?;
+    let idle = Duration::from_millis(1_200);
+    let served = Served::bounded(&world, Bounds { head: HEAD, idle, ..Bounds::default() }).await?;
+    let mut stream = TcpStream::connect(served.addr).await?;
+    stream.write_all(GET).await?;
+    answer(&mut stream).await?;
+    sleep(2 * HEAD).await;
+    stream.write_all(GET).await?;
+    assert!(answer(&mut stream).await?.contains("200 OK"), "it was kept");
+    let lasted = closes(&mut stream).await?;
+    assert!(lasted > idle / 2 && lasted < 2 * idle, "{lasted:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_closed_and_a_place_comes_back() -> TestResult {
+    let world = World::new().await?;
+    let served =
+        Served::bounded(&world, Bounds { connections_max: 2, ..Bounds::default() }).await?;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(served.addr).await?;
+        stream.write_all(GET).await?;
+        assert!(answer(&mut stream).await?.contains("200 OK"));
+        held.push(stream);
+    }
+    let mut third = TcpStream::connect(served.addr).await?;
+    assert!(closes(&mut third).await? < Duration::from_secs(1));
+    held.pop();
+    sleep(Duration::from_millis(200)).await;
+    let mut fourth = TcpStream::connect(served.addr).await?;
+    fourth.write_all(GET).await?;
+    assert!(answer(&mut fourth).await?.contains("200 OK"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn heads_have_bounds() -> TestResult {
+    let world = World::new().await?;
+    let served = Served::start(&world).await?;
+    let many: String = (0..65).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let long = format!("x: {}\r\n", "a".repeat(70_000));
+    for headers in [many, long] {
+        let mut stream = TcpStream::connect(served.addr).await?;
+        let head = format!("GET /healthz HTTP/1.1\r\nhost: genba\r\n{headers}\r\n");
+        _ = stream.write_all(head.as_bytes()).await;
+        let mut bytes = vec![0; 64];
+        let read = timeout(SOON, stream.read(&mut bytes)).await?.unwrap_or_default();
+        let text = String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()).into_owned();
+        assert!(text.is_empty() || text.contains(" 431 "), "{text}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stop_lets_a_running_call_finish_and_takes_no_new_connection() -> TestResult {
+    let world = World::new().await?;
+    let served = Served::start(&world).await?;
+    let mut stream = TcpStream::connect(served.addr).await?;
+    let body = r#"{"assertion":"a"}"#;
+    let head = format!(
+        "POST /v1/token HTTP/1.1\r\nhost: genba\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    sleep(Duration::from_millis(200)).await;
+    world.state.stop.cancel();
+    sleep(Duration::from_millis(200)).await;
+    assert!(TcpStream::connect(served.addr).await.is_err(), "nobody listens");
+    stream.write_all(body.as_bytes()).await?;
+    let mut text = String::new();
+    timeout(SOON, stream.read_to_string(&mut text)).await??;
+    assert!(text.starts_with("HTTP/1.1 401"), "{text}");
+    world.state.tasks.close();
+    timeout(SOON, world.state.tasks.wait()).await?;
+    Ok(())
+}
+
+#[test]
+fn certificates_that_cannot_be_used_are_named() {
+    let tls = server::config::Tls { cert: "/nowhere/c.pem".into(), key: "/nowhere/k.pem".into() };
+    let error = listen::acceptor(&tls).err().map(|error| error.to_string());
+    assert_eq!(error.as_deref(), Some("/nowhere/c.pem holds no certificate in PEM"));
+}
+
+/// The program itself: it tells its port, answers, and ends when it is told to.
+#[tokio::test]
+async fn the_program_serves_and_ends_cleanly() -> TestResult {
+    let dir = std::env::temp_dir().join(format!("genba-program-{}", std::process::id()));
+    std::fs::create_dir_all(&dir)?;
+    let (config, port_file) = (dir.join("genba.toml"), dir.join("port"));
+    let database = dir.join("genba.db");
+    std::fs::write(
+        &config,
+        format!(
+            "[database]\nurl = \"sqlite:{}\"\n[listen]\ndrain_delay_s = 0\n[[tenants]]\nid = \"fire\"\nname_ja = \"消防局\"\nname_en = \"Fire\"\n",
+            database.display()
+        ),
+    )?;
+    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_genba"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--port-file"])
+        .arg(&port_file)
+        .arg("--config")
+        .arg(&config)
+        .stderr(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let mut port = String::new();
+    for _ in 0..100 {
+        sleep(Duration::from_millis(50)).await;
+        if let Ok(text) = std::fs::read_to_string(&port_file) {
+            port = text;
+            break;
+        }
+    }
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).await?;
+    stream.write_all(GET).await?;
+    assert!(answer(&mut stream).await?.contains("200 OK"));
+    drop(stream);
+    let pid = child.id().ok_or("a running child")?;
+    let told = std::process::Command::new("kill").args(["-TERM", &pid.to_string()]).status()?;
+    assert!(told.success());
+    let ended = timeout(SOON, child.wait()).await??;
+    assert!(ended.success(), "{ended}");
+    let mut log = String::new();
+    child.stderr.take().ok_or("a log")?.read_to_string(&mut log).await?;
+    let listening: serde_json::Value =
+        serde_json::from_str(log.lines().next().unwrap_or_default())?;
+    assert_eq!(listening["message"], "listening");
+    assert_eq!(listening["addr"], format!("127.0.0.1:{port}"));
+    std::fs::remove_dir_all(&dir)?;
+    Ok(())
+}
