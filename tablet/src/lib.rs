@@ -1,1 +1,27 @@
-//! Genba.
+//! The offline client: a tablet's replica over a local SQLite database, and the calls to the server.
+//!
+//! [`Tablet`] is the shell around [`sync_protocol::replica::Replica`]: it commits the writes of every step before it
+//! does anything else, sends what the replica asks to be sent, and gives the answers back. A program that shows records
+//! to people needs nothing else; `genba-tablet` is one.
+
+mod chance;
+mod clock;
+mod database;
+mod error;
+mod forms;
+mod http;
+mod key;
+mod live;
+mod profile;
+mod tablet;
+
+pub use chance::OsChance;
+pub use clock::{Clock, ShiftedClock, SystemClock};
+pub use database::Database;
+pub use error::TabletError;
+pub use forms::Forms;
+pub use http::{Api, Connection, Reply};
+pub use key::DeviceKey;
+pub use live::News;
+pub use profile::{Enrolment, Profile};
+pub use tablet::{SyncReport, Tablet};

@@ -3,6 +3,7 @@
 use super::state::Phase;
 use super::{Notice, Replica};
 use crate::change::{Change, Home};
+use crate::fault::planted;
 use crate::id::{Bucket, EpochId, RecordId, RecordType, Seq};
 use crate::record::{Damaged, Meta, Record, RecordBody};
 use crate::wire::Purged;
@@ -173,6 +174,9 @@ impl Replica {
 
     /// The hidden records with a change that has no result yet.
     fn hidden_pending(&self) -> BTreeSet<RecordId> {
+        if planted("purge-before-acknowledgement") {
+            return BTreeSet::new();
+        }
         let orders = self.index.unanswered.iter().filter_map(|n| self.index.order_at.get(n));
         let recs = orders.filter_map(|order| self.own.get(order)).map(|own| own.meta.rec);
         recs.filter(|rec| !self.is_shown(*rec)).collect()

@@ -121,6 +121,11 @@ impl Replica {
         self.state.server_now
     }
 
+    /// The greatest seq that the server has named in this epoch.
+    pub fn head(&self) -> Seq {
+        self.state.head
+    }
+
     /// The hash of the list of forms that the server named last.
     pub fn bundle(&self) -> &str {
         &self.state.bundle

@@ -74,7 +74,8 @@ impl Replica {
         }
     }
 
-    pub(super) fn calls_for_sync(&self) -> bool {
+    /// Whether something waits for a round with the server; not, when only the clock may bring the next one.
+    pub fn calls_for_sync(&self) -> bool {
         let unfinished = |phase: &Phase| matches!(phase, Phase::Paging { .. } | Phase::Anew);
         self.run.wanted
             || self.attempt.is_some()
