@@ -167,7 +167,10 @@ fn judged(changes: &[Applied]) -> Judged {
                     }
                     seals.insert(change.id, covers.iter().copied().collect());
                 }
-                Op::Unseal { x, .. } => x.iter().for_each(|dot| drop(seals.remove(&dot.change))),
+                Op::Unseal { x, .. } => {
+                    seals.retain(|seal, _| x.iter().all(|dot| dot.change != *seal));
+                }
+
                 Op::New { .. }
                 | Op::Set { .. }
                 | Op::Add { .. }

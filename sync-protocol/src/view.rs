@@ -250,13 +250,15 @@ fn list(path: &str, rows: &BTreeMap<String, Row>, record: &Record, form: &Form) 
         })
         .collect();
     shown.sort_by(|a, b| order(a).cmp(&order(b)));
-    let mark = match form.policy(path, None).view {
-        ViewKind::Elements { exclusive }
-            if shown.len() > 1 && shown.iter().any(|row| exclusive.contains(&row.id)) =>
-        {
-            Mark::Conflict
-        }
-        _ => Mark::Agreed,
+    let alone = |exclusive: &[String]| {
+        shown.len() > 1 && shown.iter().any(|row| exclusive.contains(&row.id))
+    };
+    let mark = if let ViewKind::Elements { exclusive } = form.policy(path, None).view
+        && alone(&exclusive)
+    {
+        Mark::Conflict
+    } else {
+        Mark::Agreed
     };
     ListView { rows: shown, mark }
 }

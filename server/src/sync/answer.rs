@@ -14,7 +14,7 @@ pub(super) fn full(
     book: &FormBook,
     now: UnixMillis,
 ) -> String {
-    let Pulled { epoch: _, leave, enter, records, snap, cursor, more, sums } = pulled;
+    let Pulled { leave, enter, records, snap, cursor, more, sums } = pulled;
     let rest = json!({
         "leave": leave, "enter": enter, "snap": snap, "cursor": cursor, "more": more, "sums": sums,
     });
@@ -24,7 +24,7 @@ pub(super) fn full(
 /// The answer to a device that may only deposit: it learns what became of its changes and nothing else.
 pub(super) fn deposit(
     receipt: &PushReceipt,
-    cursor: String,
+    cursor: &str,
     book: &FormBook,
     now: UnixMillis,
 ) -> String {

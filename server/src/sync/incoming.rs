@@ -1,7 +1,7 @@
 //! A change as it came: its bytes, their hash, and what could be read of it.
 
 use storage::Via;
-use sync_protocol::change::{Change, Code, Home, Refusal};
+use sync_protocol::change::{Change, Home, Refusal};
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::{Bucket, ChangeId, DeviceId, RecordId, RecordType, UserId};
 use sync_protocol::value::{Hash, hash_of};
@@ -110,15 +110,6 @@ fn claim_of_unreadable(text: &str, hash: &Hash) -> (ChangeId, Claim) {
         ..Claim::default()
     };
     (id.unwrap_or_else(|| made_id(hash)), claim)
-}
-
-/// What becomes of a change, decided under the lock of its record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// Applied; late for the reason given, if for one.
-    Applied(Option<Late>),
-    /// Stored for a person, not applied.
-    Quarantined(Code),
 }
 
 /// Why an applied change is marked.

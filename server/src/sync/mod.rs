@@ -25,14 +25,12 @@ use crate::auth::access::Scope;
 use crate::extract::TabletCaller;
 use crate::problem::ApiError;
 use crate::state::AppState;
-use cursor::{Cursor, Notary};
+use cursor::Notary;
 use envelope::Envelope;
 use std::sync::Arc;
 use storage::Store;
 use sync_protocol::clock::UnixMillis;
-use sync_protocol::id::{ChangeId, EpochId, RecordId, RecordType, Tenant};
-use sync_protocol::value::hash_of;
-use uuid::Uuid;
+use sync_protocol::id::{ChangeId, EpochId, RecordType, Tenant};
 
 /// The name of the secret of cursors in the store.
 const CURSOR_SECRET: &str = "cursor";
@@ -93,7 +91,8 @@ pub async fn sync(state: &AppState, caller: &TabletCaller, text: &str) -> Result
     if let Some(cursor) =
         cursor.filter(|cursor| envelope.epoch.is_some_and(|epoch| epoch != cursor.epoch))
     {
-        return Err(other_epoch(state, caller, cursor).await?);
+        tracing::debug!("a cursor of epoch {} in a request of another", cursor.epoch);
+        return Err(ApiError::EpochChanged { epoch: present_epoch(state, caller).await? });
     }
     let push = envelope.push(caller, cursor.as_ref(), now);
     let taken = service.writers.push(&caller.tenant, push).await;
@@ -106,7 +105,7 @@ pub async fn sync(state: &AppState, caller: &TabletCaller, text: &str) -> Result
     };
     let book = service.library.book(&state.store, &caller.tenant, now).await?;
     if caller.scope == Scope::Deposit {
-        let cursor = envelope.cursor.clone().unwrap_or_default();
+        let cursor = envelope.cursor.as_deref().unwrap_or_default();
         return Ok(answer::deposit(&receipt, cursor, &book, now));
     }
     let holdings = envelope.holdings(caller, cursor);
@@ -120,14 +119,8 @@ pub async fn sync(state: &AppState, caller: &TabletCaller, text: &str) -> Result
     }
 }
 
-/// A cursor of another epoch than the request names: the tablet mixed two histories; it is told the present one.
-async fn other_epoch(
-    state: &AppState,
-    caller: &TabletCaller,
-    _: Cursor,
-) -> Result<ApiError, ApiError> {
-    let head = state.store.read().await?.head().read(&caller.tenant).await?;
-    Ok(ApiError::EpochChanged { epoch: head.epoch })
+async fn present_epoch(state: &AppState, caller: &TabletCaller) -> Result<EpochId, ApiError> {
+    Ok(state.store.read().await?.head().read(&caller.tenant).await?.epoch)
 }
 
 async fn begin_epoch(
@@ -137,22 +130,10 @@ async fn begin_epoch(
 ) -> Result<ApiError, ApiError> {
     tracing::error!("a cursor proves that the store was set back: a new epoch begins");
     state.sync.command(&caller.tenant, Command::NewEpoch { ends }).await?;
-    let head = state.store.read().await?.head().read(&caller.tenant).await?;
-    Ok(ApiError::EpochChanged { epoch: head.epoch })
+    Ok(ApiError::EpochChanged { epoch: present_epoch(state, caller).await? })
 }
 
 /// The id of a command whose caller gave none.
 pub fn command_id(state: &AppState, given: Option<ChangeId>) -> ChangeId {
     given.unwrap_or_else(|| ChangeId(state.random.uuid_v7(state.clock.now())))
-}
-
-/// The id of a record that an office knows by a key of its own.
-pub fn imported_record(tenant: &Tenant, kind: &str, key: &str) -> RecordId {
-    let space = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("genba:{tenant}").as_bytes());
-    RecordId(Uuid::new_v5(&space, format!("{kind}:{key}").as_bytes()))
-}
-
-/// The id of the change that a row of an office's file makes.
-pub fn imported_change(rec: RecordId, row: &[u8]) -> ChangeId {
-    ChangeId(Uuid::new_v5(&rec.0, &hash_of(row)))
 }

@@ -39,8 +39,6 @@ pub struct Holdings {
 /// What the tablet is sent.
 #[derive(Debug)]
 pub struct Pulled {
-    /// The history.
-    pub epoch: EpochId,
     /// What it may no longer hold.
     pub leave: Vec<Leave>,
     /// What it is to hold.
@@ -116,7 +114,6 @@ pub async fn pull(
     let gone =
         round.gone.iter().map(|bucket| Leave { bucket: bucket.clone(), rec: None, at: None });
     Ok(Pull::Answer(Pulled {
-        epoch: head.epoch,
         leave: gone.chain(page.leave).collect(),
         enter,
         records: page.records,

@@ -66,10 +66,10 @@ async fn open(state: &AppState, tenant: &Tenant, user: UserId) -> Result<Desk, A
     let mut tx = state.store.read().await?;
     let grants = tx.grants().of_users(tenant, &[user]).await?;
     let readable = rights::readable(&grants, now);
-    let supervises = |bucket: &Bucket| {
+    let is_supervisor = |bucket: &Bucket| {
         rights::has_role(&grants, &BTreeSet::from([bucket.clone()]), &[Role::Supervisor], now)
     };
-    let supervised = readable.iter().filter(|bucket| supervises(bucket)).cloned().collect();
+    let supervised = readable.iter().filter(|bucket| is_supervisor(bucket)).cloned().collect();
     Ok(Desk { tx, readable, supervised })
 }
 

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use storage::{Tx, Via};
 use sync_protocol::change::{Change, Code};
 use sync_protocol::id::{ChangeId, RecordId, RecordType, Seq, UserId};
+use sync_protocol::record::Record;
 
 /// What the person sent.
 pub(super) struct Edit {
@@ -46,7 +47,7 @@ pub(super) async fn edit(
     let kind = record.map(|record| record.kind.clone()).or_else(|| edit.kind.clone());
     let kind =
         kind.ok_or_else(|| ApiError::unprocessable("type-missing", "a new record needs `type`"))?;
-    let seals = record.map(|record| record.seal_ids()).unwrap_or_default();
+    let seals = record.map(Record::seal_ids).unwrap_or_default();
     let rv = desk.files.get(&edit.rec).and_then(|file| file.row.as_ref()).map(|row| row.rv);
     let seen = if edit.seen_rv.is_some() && edit.seen_rv >= rv { seals } else { Vec::new() };
     let incoming = Incoming::read(text(room, user, &edit, Some(&kind), &seen));

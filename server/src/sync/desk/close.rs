@@ -117,7 +117,7 @@ impl Desk<'_> {
                     ));
                 }
                 Place::Quarantine { q, code } => {
-                    quarantined.push(quarantine_row(taken, *q, *code, seq))
+                    quarantined.push(quarantine_row(taken, *q, *code, seq));
                 }
             }
         }

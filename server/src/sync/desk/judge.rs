@@ -77,7 +77,7 @@ impl Desk<'_> {
     /// Applies a judged change; the only thing that can still be in the way is a bound.
     pub(super) fn apply(
         &mut self,
-        change: Change,
+        change: &Change,
         stamp: Stamp,
         late: Option<Late>,
         index: usize,
@@ -90,7 +90,7 @@ impl Desk<'_> {
         let applied = |id: ChangeId| in_journal.contains(&id);
         let file = self.files.entry(rec).or_insert_with(File::empty);
         let mut record = file.record.take().unwrap_or_else(|| Record::new(change.kind.clone()));
-        let class = seal::class(&record, &change);
+        let class = seal::class(&record, change);
         let outcome = if let Some(class) = class {
             let ops = change.ops_json();
             let applied = Applied {
@@ -103,19 +103,15 @@ impl Desk<'_> {
         } else {
             let keeps = keeps_bases(form);
             let around = Around { keeps_bases: &keeps, applied: &applied };
-            record.apply(Stamped { change: &change, t_eff: stamp.t_eff }, around)
+            record.apply(Stamped { change, t_eff: stamp.t_eff }, around)
         };
         let existed = file.row.is_some() || file.born.is_some();
-        match outcome {
-            Ok(touched) => {
-                file.record = Some(record);
-                file.marks.push((Marked::Fields(touched), index));
-            }
-            Err(_) => {
-                file.record = existed.then_some(record);
-                return Err(Code::TooBig);
-            }
-        }
+        let Ok(touched) = outcome else {
+            file.record = existed.then_some(record);
+            return Err(Code::TooBig);
+        };
+        file.record = Some(record);
+        file.marks.push((Marked::Fields(touched), index));
         if let Some(buckets) = home {
             file.born = Some(source.by);
             file.stays.extend(buckets.iter().cloned().map(|bucket| Stay {
@@ -137,7 +133,7 @@ impl Desk<'_> {
         if stamp.clock_suspect {
             file.sticky.insert(super::CLOCK_SUSPECT.to_owned());
         }
-        self.place_if_told(rec, &change);
+        self.place_if_told(rec, change);
         Ok((rec, late))
     }
 
@@ -152,10 +148,10 @@ impl Desk<'_> {
 
     /// A `place` of the server moves the record.
     fn place_if_told(&mut self, rec: RecordId, change: &Change) {
-        let places = change.ops.iter().filter_map(|op| match op {
-            Op::Place { buckets, .. } => Some(buckets),
-            _ => None,
-        });
+        let places = change
+            .ops
+            .iter()
+            .filter_map(|op| if let Op::Place { buckets, .. } = op { Some(buckets) } else { None });
         let Some(file) = self.files.get_mut(&rec) else { return };
         for buckets in places {
             let next: BTreeSet<Bucket> = buckets.iter().cloned().collect();

@@ -160,8 +160,8 @@ impl Desk<'_> {
             return Receipt { repeated: true, known: known.clone() };
         }
         let fate = self.judge(&incoming, &source);
-        let created = matches!(fate, Ok(_))
-            && incoming.read.as_ref().is_ok_and(|change| change.home().is_some());
+        let created =
+            fate.is_ok() && incoming.read.as_ref().is_ok_and(|change| change.home().is_some());
         let rec = incoming.claim.rec;
         let known = self.settle(incoming, source, stamp, fate, qs);
         if let Some(rec) = rec.filter(|_| created) {
@@ -193,7 +193,7 @@ impl Desk<'_> {
     ) -> Known {
         let index = self.taken.len();
         let fate = match (fate, &incoming.read) {
-            (Ok(late), Ok(change)) => self.apply(change.clone(), stamp, late, index, source),
+            (Ok(late), Ok(change)) => self.apply(change, stamp, late, index, source),
             (Ok(_), Err(refusal)) => Err(refusal.code),
             (Err(code), _) => Err(code),
         };

@@ -7,7 +7,7 @@ use crate::sync::incoming::Incoming;
 use crate::sync::rights::Stay;
 use std::collections::{BTreeMap, BTreeSet};
 use storage::{Outcome, Quarantined, RecordRow, Stored, Tx};
-use sync_protocol::change::{Code, Home};
+use sync_protocol::change::{Code, Home, Op};
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::{ChangeId, RecordId, Tenant, UserId};
 use sync_protocol::record::{Meta, Record, RecordBody};
@@ -217,7 +217,7 @@ async fn named_in_journal(
     {
         match files.get(&change.rec).and_then(|file| file.record.as_ref()) {
             Some(record) => named.extend(record.not_live(change)),
-            None => named.extend(change.ops.iter().flat_map(|op| op.named()).map(|dot| dot.change)),
+            None => named.extend(change.ops.iter().flat_map(Op::named).map(|dot| dot.change)),
         }
     }
     let records = files.values().filter_map(|file| file.record.as_ref());
