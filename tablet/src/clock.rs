@@ -35,7 +35,10 @@ impl SystemClock {
 
 impl Clock for SystemClock {
     fn read(&self) -> ClockReading {
-        #[expect(clippy::disallowed_methods, reason = "the one place where the tablet reads the wall clock")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place where the tablet reads the wall clock"
+        )]
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Instant(UnixMillis(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)));
         let (mono, boot) = match (&self.boot, uptime_ms()) {

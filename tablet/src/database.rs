@@ -1,9 +1,7 @@
 //! The local database: the replica's rows, and the forms. What is committed is on disk; what is deleted is gone.
 
 use crate::error::TabletError;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 use std::path::Path;
 use std::time::Duration;
@@ -72,7 +70,8 @@ impl Database {
         for row in sqlx::query(SQL).fetch_all(&mut self.connection).await? {
             let name: String = row.try_get(0)?;
             let known = Table::ALL.into_iter().find(|table| table.as_str() == name);
-            let table = known.ok_or_else(|| TabletError::Unsafe(format!("unknown table {name}")))?;
+            let table =
+                known.ok_or_else(|| TabletError::Unsafe(format!("unknown table {name}")))?;
             rows.push(Row { table, key: row.try_get(1)?, value: row.try_get(2)? });
         }
         Ok(rows)
@@ -125,6 +124,8 @@ impl Database {
 
     /// The list of current forms.
     pub async fn bundle(&mut self) -> Result<Option<String>, TabletError> {
-        Ok(sqlx::query_scalar("select body from bundle").fetch_optional(&mut self.connection).await?)
+        Ok(sqlx::query_scalar("select body from bundle")
+            .fetch_optional(&mut self.connection)
+            .await?)
     }
 }

@@ -91,7 +91,8 @@ impl Connection {
             .redirect(reqwest::redirect::Policy::none());
         if let Some(path) = ca {
             let pem = std::fs::read(path).map_err(TabletError::file(path))?;
-            let certificates = Certificate::from_pem_bundle(&pem).map_err(TabletError::Unreachable)?;
+            let certificates =
+                Certificate::from_pem_bundle(&pem).map_err(TabletError::Unreachable)?;
             builder = builder.tls_certs_only(certificates);
         }
         let client = builder.build().map_err(TabletError::Unreachable)?;
@@ -103,7 +104,11 @@ impl Connection {
     }
 
     /// Enrols a key with a one-time code.
-    pub async fn enrol(&self, enrolment: &Enrolment, key: &DeviceKey) -> Result<Profile, TabletError> {
+    pub async fn enrol(
+        &self,
+        enrolment: &Enrolment,
+        key: &DeviceKey,
+    ) -> Result<Profile, TabletError> {
         let body = json!({
             "tenant": enrolment.tenant, "code": enrolment.code, "public_key": key.jwk(),
             "name": enrolment.name,
@@ -167,9 +172,12 @@ impl Api {
             return Err(problem(&reply));
         }
         if hash_text(&hash_of(&reply.body)) != hash {
-            return Err(TabletError::Unreadable("the forms do not have the hash that was told".to_owned()));
+            return Err(TabletError::Unreadable(
+                "the forms do not have the hash that was told".to_owned(),
+            ));
         }
-        String::from_utf8(reply.body).map_err(|_| TabletError::Unreadable("the forms are not UTF-8".to_owned()))
+        String::from_utf8(reply.body)
+            .map_err(|_| TabletError::Unreadable("the forms are not UTF-8".to_owned()))
     }
 
     /// `GET /v1/live/poll`: waits for news.
@@ -184,7 +192,11 @@ impl Api {
     }
 
     /// Asks for an upgrade to the live socket.
-    pub(crate) async fn open_socket(&self, key: &str, now: UnixMillis) -> Result<Response, TabletError> {
+    pub(crate) async fn open_socket(
+        &self,
+        key: &str,
+        now: UnixMillis,
+    ) -> Result<Response, TabletError> {
         let token = self.token(now).await?;
         let url = self.connection.url("/v1/live");
         let request = self.connection.client.get(url).bearer_auth(token);
@@ -273,7 +285,9 @@ async fn reply_of(mut response: Response) -> Result<Reply, TabletError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(TabletError::Unreachable)? {
         if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(TabletError::Unreadable(format!("it has more than {ANSWER_BYTES_MAX} bytes")));
+            return Err(TabletError::Unreadable(format!(
+                "it has more than {ANSWER_BYTES_MAX} bytes"
+            )));
         }
         body.extend_from_slice(&chunk);
     }

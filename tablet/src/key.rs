@@ -31,7 +31,9 @@ pub enum BadKey {
         source: std::io::Error,
     },
     /// Others may read the file.
-    #[error("{0} can be read by others: chmod 600 it, and report the tablet if it may have been copied")]
+    #[error(
+        "{0} can be read by others: chmod 600 it, and report the tablet if it may have been copied"
+    )]
     Open(PathBuf),
     /// The file holds no key.
     #[error("{0} holds no Ed25519 key")]
@@ -54,8 +56,12 @@ impl DeviceKey {
         let failed = |source| BadKey::File { path: path.to_owned(), source };
         let pair = Ed25519KeyPair::generate().map_err(|_| BadKey::Generate)?;
         let pkcs8 = pair.to_pkcs8().map_err(|_| BadKey::Generate)?;
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(MODE).open(path).map_err(failed)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(MODE)
+            .open(path)
+            .map_err(failed)?;
         file.write_all(pkcs8.as_ref()).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         Ok(Self { secret: hash_of(pkcs8.as_ref()), pair })

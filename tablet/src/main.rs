@@ -1,1 +1,11 @@
-fn main() {}
+//! `genba-tablet`: a tablet for the command line.
+
+mod cli;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    cli::run(cli::Args::parse()).await
+}

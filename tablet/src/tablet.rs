@@ -73,7 +73,11 @@ impl Tablet {
         let lock = lock(dir)?;
         let key_path = dir.join(KEY_FILE);
         // A key without a profile is left from an enrolment that did not go through.
-        let key = if key_path.exists() { DeviceKey::open(&key_path) } else { DeviceKey::create(&key_path) }?;
+        let key = if key_path.exists() {
+            DeviceKey::open(&key_path)
+        } else {
+            DeviceKey::create(&key_path)
+        }?;
         let connection = Connection::new(&enrolment.server, enrolment.ca.as_deref())?;
         let profile = connection.enrol(enrolment, &key).await?;
         profile.write(dir)?;
@@ -195,7 +199,9 @@ impl Tablet {
             if self.deliver().await? {
                 match self.failure.take() {
                     None => (report.rounds, failures) = (report.rounds + 1, 0),
-                    Some((status, why)) if failures == FAILURES_MAX || matches!(status, 401 | 403) => {
+                    Some((status, why))
+                        if failures == FAILURES_MAX || matches!(status, 401 | 403) =>
+                    {
                         self.input(Input::Network(false)).await?;
                         return Err(TabletError::SyncFailed { status, why });
                     }
@@ -226,8 +232,7 @@ impl Tablet {
         mut progress: impl FnMut(&mut Self) + Send,
         stop: impl Future<Output = ()> + Send,
     ) -> Result<(), TabletError> {
-        let mut news =
-            News::listen(self.api.clone(), Arc::clone(&self.clock), self.replica.head());
+        let mut news = News::listen(self.api.clone(), Arc::clone(&self.clock), self.replica.head());
         let mut stop = std::pin::pin!(stop);
         self.input(Input::Network(true)).await?;
         self.input(Input::SyncWanted).await?;
