@@ -3,7 +3,7 @@
 use super::cursor::{Cursor, Notary, PageToken};
 use super::desk::read_record;
 use super::rights;
-use crate::fault::planted;
+use crate::fault::{crash_point, planted};
 use crate::problem::ApiError;
 use std::collections::{BTreeMap, BTreeSet};
 use storage::{Pointer, RecordRow, Tx};
@@ -81,6 +81,7 @@ pub async fn pull(
         }
     }
     let grants = tx.grants().of_users(tenant, &[holdings.user]).await?;
+    crash_point("pull.snapshot_taken");
     let round = Round::new(holdings, notary, head.epoch, head.seq, &rights::held(&grants, now));
     let page = round.fill(tx, tenant, holdings.bytes_max).await?;
     let mut enter = Vec::with_capacity(round.entering.len());
@@ -288,6 +289,7 @@ impl<'a> Round<'a> {
             while !full && !ended {
                 let after = (token.last.0 != Uuid::nil()).then_some(token.last);
                 let limit = u32::try_from(LOAD_ROWS).unwrap_or(u32::MAX);
+                crash_point("pull.page");
                 let rows = tx.pointers().page(tenant, &token.bucket, after, limit).await?;
                 ended = rows.len() < LOAD_ROWS;
                 let loaded =

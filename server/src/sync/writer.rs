@@ -13,6 +13,7 @@ use crate::problem::ApiError;
 use crate::random::Random;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use storage::Store;
 use sync_protocol::id::{ReplicaId, Tenant};
 use tokio::sync::{mpsc, oneshot};
@@ -31,6 +32,9 @@ const FULL_RETRY_MS: u64 = 2_000;
 const FAILURES_MAX: u32 = 3;
 /// How many such changes are remembered.
 const FAILED_MAX: usize = 10_000;
+
+/// How late the fault `acknowledge-before-commit` commits.
+const COMMIT_DELAY: Duration = Duration::from_millis(20);
 
 /// What the writers need of the server.
 #[derive(Clone, Debug)]
@@ -193,14 +197,15 @@ impl Writer {
             let book = means.library.book(&means.store, &tenant, now).await?;
             let room = Room { tenant: &tenant, book: &book, random: &*means.random, now };
             let mut tx = means.store.write().await?;
+            crash_point("push.begun");
             let Ingested { receipts, head, buckets } =
                 ingest(&mut tx, room, &pushes, unread).await?;
             if planted("acknowledge-before-commit") {
                 tokio::spawn(async move {
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep(COMMIT_DELAY).await;
+                    crash_point("push.before_commit");
                     drop(tx.commit().await);
                 });
-                crash_point("push.before_commit");
                 return Ok(receipts);
             }
             crash_point("push.before_commit");

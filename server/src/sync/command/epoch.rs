@@ -1,6 +1,7 @@
 //! A new epoch: after a restore the history of the server is another one, and every lease of before is void.
 
 use super::Done;
+use crate::fault::crash_point;
 use crate::problem::ApiError;
 use crate::sync::ingest::Room;
 use storage::Tx;
@@ -18,6 +19,7 @@ pub(super) async fn begin(tx: &mut Tx, room: Room<'_>, ends: EpochId) -> Result<
 /// Begins an epoch and voids all leases.
 pub async fn new_epoch(tx: &mut Tx, tenant: &Tenant, epoch: EpochId) -> Result<(), ApiError> {
     tx.replicas().void_all(tenant).await?;
+    crash_point("epoch.leases_void");
     tx.head().new_epoch(tenant, epoch).await?;
     Ok(())
 }

@@ -1,12 +1,15 @@
 //! Closing a desk: the head row is locked, seqs are given, and the rows go in few statements.
 
 use super::{Desk, File, Marked, Place, SeqRef, Taken, damaged, quarantine_row};
+use crate::fault::{crash_point, planted};
 use crate::problem::ApiError;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 use storage::{ChangeRow, PointerTouch, QuarantineState, RecordRow, Tx};
 use sync_protocol::change::Change;
 use sync_protocol::form::Form;
-use sync_protocol::id::{Bucket, ChangeId, RecordId, Seq};
+use sync_protocol::id::{Bucket, ChangeId, RecordId, Seq, Tenant};
 use sync_protocol::record::Record;
 use sync_protocol::view;
 
@@ -44,14 +47,19 @@ impl Desk<'_> {
         let count = i64::try_from(self.taken.len()).unwrap_or(i64::MAX);
         let head = if count == 0 {
             tx.head().read(self.tenant).await?.seq
+        } else if planted("plain-sequence") {
+            plain_sequence(tx, self.tenant, count).await?
         } else {
             tx.head().advance(self.tenant, count).await?.seq
         };
+        crash_point("write.head_advanced");
         let base = Seq(head.0 - count);
         let mut buckets = BTreeSet::new();
         if count > 0 {
             self.write_journal(tx, base).await?;
+            crash_point("write.journal_written");
             self.write_records(tx, base, &mut buckets).await?;
+            crash_point("write.records_written");
         }
         for (q, by, why) in &self.released {
             let state = QuarantineState::Released;
@@ -182,6 +190,24 @@ impl Desk<'_> {
         }
         Ok(())
     }
+}
+
+/// A wrong rule of [`planted`]: a number is taken as from a sequence, without a lock that lasts until the commit.
+async fn plain_sequence(
+    tx: &mut Tx,
+    tenant: &Tenant,
+    count: i64,
+) -> Result<Seq, storage::StorageError> {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    let head = tx.head().read(tenant).await?.seq;
+    LAST.fetch_max(head.0, Ordering::SeqCst);
+    let last = LAST.fetch_add(count, Ordering::SeqCst) + count;
+    tokio::time::sleep(Duration::from_millis(u64::try_from(last % 7).unwrap_or(0))).await;
+    let head = tx.head().read(tenant).await?.seq;
+    if head.0 < last {
+        tx.head().advance(tenant, last - head.0).await?;
+    }
+    Ok(Seq(last))
 }
 
 fn change_row(taken: &Taken, rec: RecordId, late: Option<String>, seq: Seq) -> ChangeRow {

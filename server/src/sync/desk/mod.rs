@@ -6,6 +6,7 @@ mod close;
 mod judge;
 mod open;
 
+pub(crate) use close::Closed;
 pub use judge::keeps_bases;
 pub use open::{Wanted, read_record};
 

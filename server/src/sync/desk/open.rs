@@ -1,6 +1,7 @@
 //! Opening a desk: what a group touches is read and locked, each set sorted, in few statements.
 
 use super::{Desk, File, Known, KnownState, SeqRef, damaged};
+use crate::fault::planted;
 use crate::problem::ApiError;
 use crate::sync::forms::FormBook;
 use crate::sync::incoming::Incoming;
@@ -16,6 +17,9 @@ use sync_protocol::record::{Meta, Record, RecordBody};
 const WAITING_DEPTH_MAX: usize = 8;
 /// Flags that are not computed from the state.
 const STICKY: [&str; 2] = [super::LEFT_SCOPE, super::CLOCK_SUSPECT];
+
+/// How far back the fault `window-deduplication` remembers: a day.
+const WINDOW_MS: i64 = 24 * 3_600 * 1_000;
 
 /// What a group needs on the desk.
 #[derive(Debug, Default)]
@@ -47,7 +51,11 @@ impl<'a> Desk<'a> {
             .map(|incoming| incoming.id)
             .chain(wanted.asked.iter().copied())
             .collect();
-        let known = known(tx, tenant, ids).await?;
+        let mut known = known(tx, tenant, ids).await?;
+        if planted("window-deduplication") {
+            let oldest = now.plus(-WINDOW_MS);
+            known.retain(|_, all| all.iter().any(|known| known.t_eff >= oldest));
+        }
         let mut records = wanted.records;
         let mut born = BTreeSet::new();
         let mut users = wanted.users;
