@@ -1,10 +1,35 @@
-//! Both databases behind [`Store`] and [`Tx`].
+//! Both databases behind [`Store`] and [`Tx`]: the only crate of the server side that names sqlx.
+//!
+//! [`Store::open`] picks SQLite or PostgreSQL by the address; everything above it cannot tell which. A [`Tx`]
+//! reaches each aggregate by its noun (`tx.journal()`, `tx.pointers()`), and each query is written once, in
+//! the SQL that both accept. It knows nothing of what a change means: it keeps bytes, orders them and finds
+//! them again.
+//!
+//! # The common dialect
+//!
+//! - Ids are `blob` or `uuid`, instants and seqs `integer` or `bigint`, frozen texts and states `blob` or
+//!   `bytea`, flags `integer` with a check or `boolean`, enums text with a check. Tables of SQLite are strict;
+//!   texts of PostgreSQL sort by their bytes (`collate "C"`), as those of SQLite do.
+//! - Columns are named, never `select *` of a table: a migration would break cached plans.
+//! - Many rows go in one statement (`with_rows!`): long `values` on SQLite, `unnest` on PostgreSQL. A set that is
+//!   sought is one bind (`sql!` with `(ids "$2")`): a JSON array on SQLite, an array on PostgreSQL.
+//! - A failed statement spends the transaction on PostgreSQL and not on SQLite, so an error means: drop the
+//!   [`Tx`]. Where a duplicate is expected, say `on conflict do nothing`. There are no savepoints.
+//! - Row locks are taken in the order of the ids, before anything is decided; the head row
+//!   ([`HeadRow::advance`]) is the last lock before commit, so that seqs become visible in their order.
+//!
+//! # One more aggregate
+//!
+//! 1. `migrations/sqlite/NNNN_name.sql` and its twin in `migrations/postgres`, and a line in `migrations.rs`.
+//! 2. `src/<name>.rs`: the row, `from_row!`, the noun on [`Tx`], the queries through `on_conn!`.
+//! 3. `tests/store/<name>.rs` with `on_both!`, each method on a fresh database of either engine.
 
 mod audit;
 mod backend;
 mod codes;
 mod devices;
 mod error;
+mod fault;
 mod forms;
 mod grants;
 mod head;

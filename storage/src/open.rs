@@ -1,6 +1,7 @@
 //! Opening: connections with their bounds, the schema, and a look at what is really in force.
 
 use crate::backend::{Durability, Options, Pools};
+use crate::fault::planted;
 use crate::{StorageError, migrations};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{
@@ -40,6 +41,7 @@ pub(crate) async fn open(options: &Options) -> Result<Pools, StorageError> {
 
 async fn open_sqlite(options: &Options) -> Result<Pools, StorageError> {
     let synchronous = match options.durability {
+        Durability::Full if planted("synchronous_normal") => SqliteSynchronous::Normal,
         Durability::Full => SqliteSynchronous::Full,
         Durability::VolatileForSimulation => SqliteSynchronous::Off,
     };

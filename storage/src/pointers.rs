@@ -1,5 +1,6 @@
 //! Pointers: one row per bucket and record, overwritten in place; what a pull reads.
 
+use crate::fault::planted;
 use crate::sql::{Ids, from_row, on_conn, parsed, sql, with_rows};
 use crate::{StorageError, Tx};
 use sqlx::QueryBuilder;
@@ -138,6 +139,7 @@ impl Pointers<'_> {
         found.sort_unstable_by(|a: &Pointer, b| (a.seq, &a.bucket).cmp(&(b.seq, &b.bucket)));
         let last = usize::try_from(limit).unwrap_or(usize::MAX).checked_sub(1);
         match last.and_then(|last| found.get(last)).map(|pointer| pointer.seq) {
+            Some(_) if planted("page_cuts_inside_a_seq") => found.truncate(limit as usize),
             Some(seq) => found.truncate(found.partition_point(|pointer| pointer.seq <= seq)),
             None if limit == 0 => found.clear(),
             None => {}

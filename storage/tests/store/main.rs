@@ -5,6 +5,8 @@
 mod audit;
 mod cancel;
 mod devices;
+#[cfg(feature = "faults")]
+mod faults;
 mod forms;
 mod grants;
 mod journal;

@@ -7,7 +7,7 @@ use storage::testing::{self, Folder, TestResult};
 use storage::{Durability, Engine, Options, StorageError, Store};
 
 #[tokio::test]
-async fn a_durable_store_opens_on_both_and_keeps_what_was_committed() -> TestResult {
+async fn a_durable_store_opens_and_keeps_what_was_committed() -> TestResult {
     let sqlite = testing::sqlite_with(Durability::Full).await?;
     let postgres = testing::postgres_with(Durability::Full).await?;
     assert_eq!(sqlite.store.engine(), Engine::Sqlite);

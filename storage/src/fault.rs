@@ -1,0 +1,17 @@
+//! Faults that tests plant to prove that they can fail: `GENBA_FAULT` names one.
+//!
+//! `page_cuts_inside_a_seq`, `records_unlocked`, `begin_in_the_caller`, `synchronous_normal`.
+//! Without the feature `faults` nothing of it is compiled in.
+
+/// Whether the fault of this name is planted.
+#[cfg(feature = "faults")]
+pub(crate) fn planted(name: &str) -> bool {
+    std::env::var("GENBA_FAULT").is_ok_and(|chosen| chosen == name)
+}
+
+/// Whether the fault of this name is planted; never, here.
+#[cfg(not(feature = "faults"))]
+#[inline]
+pub(crate) const fn planted(_name: &str) -> bool {
+    false
+}
