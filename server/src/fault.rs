@@ -17,28 +17,20 @@ pub fn crash_point(name: &str) {
 #[inline]
 pub const fn crash_point(_name: &str) {}
 
-/// Whether the fault of this name is planted: `GENBA_FAULT` names it, or [`plant`] did for this process.
+pub use sync_protocol::fault::planted;
+
 #[cfg(feature = "faults")]
-pub fn planted(name: &str) -> bool {
-    let chosen = PLANTED.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-    match chosen.as_deref() {
-        Some(chosen) => chosen == name,
-        None => std::env::var("GENBA_FAULT").is_ok_and(|chosen| chosen == name),
+pub use sync_protocol::fault::plant;
+
+/// Plants the fault that `GENBA_FAULT` names, if it names one.
+#[cfg(feature = "faults")]
+pub fn plant_from_environment() {
+    if let Ok(name) = std::env::var("GENBA_FAULT") {
+        plant(&name);
     }
 }
 
-#[cfg(feature = "faults")]
-static PLANTED: std::sync::RwLock<Option<String>> = std::sync::RwLock::new(None);
-
-/// Plants a fault in this process; an empty name plants none.
-#[cfg(feature = "faults")]
-pub fn plant(name: &str) {
-    *PLANTED.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(name.to_owned());
-}
-
-/// Whether the fault of this name is planted; never, here.
+/// Plants nothing, here.
 #[cfg(not(feature = "faults"))]
 #[inline]
-pub const fn planted(_name: &str) -> bool {
-    false
-}
+pub const fn plant_from_environment() {}

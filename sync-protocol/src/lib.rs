@@ -6,6 +6,7 @@
 
 pub mod change;
 pub mod clock;
+pub mod fault;
 pub mod form;
 pub mod id;
 pub mod record;

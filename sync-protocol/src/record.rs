@@ -12,6 +12,7 @@ pub use slot::Slot;
 
 use crate::change::{Change, Home, Op, Path, RowPath, op_index};
 use crate::clock::UnixMillis;
+use crate::fault::planted;
 use crate::id::{Bucket, ChangeId, Dot, RecordId, RecordType, Seq, UserId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -231,7 +232,9 @@ impl Record {
             return Err(TooManyEarly);
         }
         self.early_gone.extend(own);
-        self.early_gone.extend(early);
+        if !planted("early-gone-forgotten") {
+            self.early_gone.extend(early);
+        }
         self.stamps.insert(change.id, Stamp { t_eff: stamped.t_eff, by: change.by });
         let touched = self.make_places(change);
         for (index, op) in change.ops.iter().enumerate() {
@@ -270,7 +273,13 @@ impl Record {
     fn apply_op(&mut self, id: ChangeId, index: usize, op: &Op, around: Around<'_>) {
         let dot = Dot::put(id, op_index(index));
         for (slot, named) in slot::named_pairs(op) {
+            if planted("time-before-causality") && self.is_later(named, id) {
+                continue;
+            }
             self.take_out(&slot, named);
+            if planted("op-removes-another-path") {
+                self.take_out_everywhere(named);
+            }
         }
         if let Some(at) = op.touched_row() {
             let presence = Dot::presence(id, dot.op);
@@ -366,6 +375,18 @@ impl Record {
     /// Whether a put that arrives now has been named already.
     fn was_gone(&self, slot: &Slot, dot: Dot) -> bool {
         !self.early_gone.is_empty() && self.early_gone.contains(&(slot.clone(), dot))
+    }
+
+    /// A wrong rule of [`planted`]: the clock decides whether what was seen is replaced.
+    fn is_later(&self, named: Dot, by: ChangeId) -> bool {
+        let at = |id| self.stamps.get(&id).map(|stamp| stamp.t_eff);
+        at(named.change) > at(by)
+    }
+
+    /// A wrong rule of [`planted`]: a name removes the put wherever it stands.
+    fn take_out_everywhere(&mut self, dot: Dot) {
+        self.fields.values_mut().for_each(|register| register.take_out(dot));
+        self.seals.remove(&dot);
     }
 
     fn take_out(&mut self, slot: &Slot, dot: Dot) {

@@ -2,6 +2,7 @@
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Metrics};
+use crate::fault::{self, crash_point};
 use crate::listen::{self, Bounds};
 use crate::random::{OsRandom, Random};
 use crate::state::{AppState, Parts};
@@ -46,6 +47,7 @@ impl Serve {
         config.metrics = Metrics { addr: self.metrics.or(config.metrics.addr) };
         config.check()?;
         start_log()?;
+        fault::plant_from_environment();
         let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
         let store = open_store(&config).await?;
         let parts = Parts {
@@ -55,6 +57,7 @@ impl Serve {
             config: Arc::new(config),
         };
         let state = AppState::open(parts).await?;
+        crash_point("start.before_listening");
         let mut signals = Signals::new()?;
         let metrics = tell_metrics(&state).await?;
         let listener = TcpListener::bind(state.config.listen.addr)
@@ -93,13 +96,16 @@ impl Serve {
 async fn stop(state: &AppState) {
     tracing::info!("stopping");
     state.retreat();
+    crash_point("stop.not_ready");
     tokio::time::sleep(Duration::from_secs(state.config.listen.drain_delay_s)).await;
     state.stop.cancel();
     state.tasks.close();
     if tokio::time::timeout(FINISH_MAX, state.tasks.wait()).await.is_err() {
         tracing::warn!("some calls did not finish in time");
     }
+    crash_point("stop.before_store_closes");
     state.store.close().await;
+    crash_point("stop.store_closed");
     tracing::info!("stopped");
 }
 
@@ -107,7 +113,9 @@ async fn stop(state: &AppState) {
 pub(super) async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let mut options = Options::new(config.database.url.clone());
     options.read_connections = config.database.read_connections;
+    crash_point("start.before_migration");
     let store = Store::open(&options).await.context("cannot open the database")?;
+    crash_point("start.after_migration");
     let (now, random) = (SystemClock.now(), &OsRandom as &dyn Random);
     let mut tx = store.write().await?;
     for tenant in &config.tenants {
@@ -122,6 +130,7 @@ pub(super) async fn open_store(config: &Config) -> anyhow::Result<Store> {
             tx.tenants().insert(&row, EpochId(random.uuid_v7(now))).await?;
         }
     }
+    crash_point("start.tenants_made");
     tx.commit().await?;
     Ok(store)
 }

@@ -230,6 +230,9 @@ impl Replica {
             }
             self.dirty.own.insert(order);
             self.hide(order);
+            if planted("purge-before-acknowledgement") {
+                self.drop_unsent(order);
+            }
         }
     }
 

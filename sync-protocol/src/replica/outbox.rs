@@ -368,6 +368,18 @@ impl Replica {
         }
     }
 
+    /// A wrong rule of [`crate::fault`]: a change goes with its record, sent or not.
+    pub(super) fn drop_unsent(&mut self, order: u64) {
+        let Some(own) = self.own.remove(&order) else { return };
+        if let Some(n) = own.meta.n {
+            self.index.order_at.remove(&n);
+            self.index.unanswered.remove(&n);
+        }
+        self.index.order_of.remove(&own.meta.id);
+        self.dirty.texts.insert(order);
+        self.dirty.own.insert(order);
+    }
+
     /// Lets go of a change of which only the outcome was kept, once a human has closed it.
     pub(super) fn drop_closed(&mut self) {
         let closed = |own: &Own| {
