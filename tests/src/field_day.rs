@@ -2,8 +2,11 @@
 
 pub mod city;
 pub mod claims;
+pub mod crew;
 pub mod demo_clock;
 pub mod load;
 pub mod office;
+pub mod scenes;
 pub mod server;
 pub mod story;
+pub mod world;

@@ -1,3 +1,4 @@
 //! Whole-system tests of Genba, and the programs that play them.
 
+pub mod bench;
 pub mod field_day;

@@ -1,0 +1,10 @@
+//! Later.
+use super::Tablets;
+use crate::field_day::claims::Book;
+use crate::field_day::world::World;
+use anyhow::Result;
+use sync_protocol::id::RecordId;
+
+pub(super) async fn play(_world: &World, _book: &mut Book, _tablets: &mut Tablets, _rec: RecordId) -> Result<()> {
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! A tablet of a world: the real replica, the rows that it has committed, and its clocks.
+
+use super::dice::Dice;
+use super::house;
+use anyhow::{Context as _, Result};
+use std::collections::BTreeMap;
+use sync_protocol::clock::{ClockReading, Instant, UnixMillis};
+use sync_protocol::id::{AttemptId, ChangeId, EpochId, RecordId, Seq, UserId};
+use sync_protocol::replica::{Identity, Replica, Row, Step, Table, Write};
+
+/// The rows of a tablet's database.
+pub type Rows = BTreeMap<(Table, String), Vec<u8>>;
+
+/// What lies beside the database and is not copied with it by backups.
+const SECRET: &[u8] = b"kept beside the database";
+
+/// One tablet; a clone of it is another one of the same enrolment.
+#[derive(Clone, Debug)]
+pub struct Tablet {
+    /// The place of its person.
+    pub person: usize,
+    /// Its user.
+    pub user: UserId,
+    /// `None` while it is switched off.
+    pub replica: Option<Replica>,
+    /// What is on its disk.
+    pub rows: Rows,
+    /// An older copy of its disk.
+    pub saved: Option<Rows>,
+    /// Grows with every start, so that what was meant for an earlier run is not heard.
+    pub run: u32,
+    /// Its wall clock minus the true time.
+    pub offset: i64,
+    /// When it was booted, in true time.
+    pub booted_at: i64,
+    /// Names the boot.
+    pub boot: u32,
+    /// Whether it has a network.
+    pub online: bool,
+    /// Whether its device was revoked.
+    pub revoked: bool,
+    /// The attempt whose answer it waits for.
+    pub in_flight: Option<AttemptId>,
+    /// The revision of each record that it has shown, by epoch.
+    pub seen: BTreeMap<RecordId, (Option<EpochId>, Seq)>,
+}
+
+impl Tablet {
+    /// A newly enrolled tablet.
+    pub fn begin(person: usize, user: UserId, now: i64, dice: &mut Dice) -> Self {
+        let identity = Identity { device: house::device(person), user };
+        let (replica, step) = Replica::begin(identity, SECRET, dice);
+        let mut tablet = Self {
+            person,
+            user,
+            replica: Some(replica),
+            rows: Rows::new(),
+            saved: None,
+            run: 0,
+            offset: 0,
+            booted_at: now,
+            boot: 0,
+            online: true,
+            revoked: false,
+            in_flight: None,
+            seen: BTreeMap::new(),
+        };
+        tablet.commit(&step.writes);
+        tablet
+    }
+
+    /// Starts from the disk; the step is the replica's first.
+    pub fn start(&mut self, dice: &mut Dice) -> Result<Step> {
+        self.run += 1;
+        self.in_flight = None;
+        let (replica, step) =
+            Replica::open(self.stored(), SECRET, dice).context("rows of its own")?;
+        self.replica = Some(replica);
+        Ok(step)
+    }
+
+    /// Switches it off: what is not on the disk is gone.
+    pub fn stop(&mut self) {
+        self.run += 1;
+        self.replica = None;
+        self.in_flight = None;
+    }
+
+    /// Its clocks.
+    pub fn clock(&self, now: i64) -> ClockReading {
+        ClockReading {
+            now: Instant(UnixMillis(now + self.offset)),
+            mono: now - self.booted_at,
+            boot: format!("b{}-{}", self.person, self.boot),
+        }
+    }
+
+    /// Commits one local transaction.
+    pub fn commit(&mut self, writes: &[Write]) {
+        for write in writes {
+            let key = (write.table, write.key.clone());
+            match &write.value {
+                Some(value) => drop(self.rows.insert(key, value.clone())),
+                None => drop(self.rows.remove(&key)),
+            }
+        }
+    }
+
+    /// The rows of its disk.
+    pub fn stored(&self) -> Vec<Row> {
+        let row = |((table, key), value): (&(Table, String), &Vec<u8>)| Row {
+            table: *table,
+            key: key.clone(),
+            value: value.clone(),
+        };
+        self.rows.iter().map(row).collect()
+    }
+
+    /// The frozen texts on its disk, also while it is switched off.
+    pub fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        self.rows
+            .iter()
+            .filter(|((table, _), _)| *table == Table::Text)
+            .map(|(_, text)| text.as_slice())
+    }
+
+    /// How many changes wait for their result; 0 while it is switched off.
+    pub fn outbox(&self) -> usize {
+        self.replica.as_ref().map_or(0, Replica::outbox_len)
+    }
+}
+
+/// The id that stands in a frozen text.
+pub fn id_of(text: &[u8]) -> Option<ChangeId> {
+    let value: serde_json::Value = serde_json::from_slice(text).ok()?;
+    value.get("id")?.as_str()?.parse().ok()
+}
