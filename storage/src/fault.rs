@@ -1,4 +1,4 @@
-//! Faults that tests plant to prove that they can fail: `GENBA_FAULT` names one.
+//! Faults that tests plant to prove that they can fail: in this process, or by `GENBA_FAULT` in another.
 //!
 //! `page_cuts_inside_a_seq`, `records_unlocked`, `begin_in_the_caller`, `synchronous_normal`.
 //! Without the feature `faults` nothing of it is compiled in.
@@ -6,7 +6,8 @@
 /// Whether the fault of this name is planted.
 #[cfg(feature = "faults")]
 pub(crate) fn planted(name: &str) -> bool {
-    std::env::var("GENBA_FAULT").is_ok_and(|chosen| chosen == name)
+    sync_protocol::fault::planted(name)
+        || std::env::var("GENBA_FAULT").is_ok_and(|chosen| chosen == name)
 }
 
 /// Whether the fault of this name is planted; never, here.
