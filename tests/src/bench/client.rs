@@ -113,8 +113,12 @@ impl<'a> Tablet<'a> {
         let encoding = encoding.and_then(|name| name.to_str().ok()).unwrap_or_default().to_owned();
         let bytes = response.bytes().await?;
         ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&bytes));
-        let answer =
-            Answer { head: head(&encoding, &bytes)?, sent_bytes, received_bytes: bytes.len(), encoding };
+        let answer = Answer {
+            head: head(&encoding, &bytes)?,
+            sent_bytes,
+            received_bytes: bytes.len(),
+            encoding,
+        };
         self.take(&answer.head, changes.len())?;
         Ok(answer)
     }
@@ -148,11 +152,13 @@ impl<'a> Tablet<'a> {
 
     /// Moves on as a tablet does after it has stored an answer.
     fn take(&mut self, head: &Value, pushed: usize) -> Result<()> {
-        let text = |name: &str| head.get(name).and_then(Value::as_str).context("an answer lacks a member");
+        let text =
+            |name: &str| head.get(name).and_then(Value::as_str).context("an answer lacks a member");
         self.lease = Some(text("lease")?.parse()?);
         self.epoch = Some(text("epoch")?.parse()?);
         self.cursor = Some(text("cursor")?.to_owned());
-        let list = |name: &str| head.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+        let list =
+            |name: &str| head.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
         let results = list("results");
         let applied =
             results.iter().filter(|result| result.get("st").is_some_and(|st| st == "ok")).count();

@@ -3,9 +3,9 @@
 use super::author::{Author, Written};
 use super::client::{Tablet, http};
 use super::process::Server;
+use super::replay;
 use super::scene::{Person, Scene, now};
 use super::table::{Line, Target};
-use super::replay;
 use anyhow::Result;
 use futures_util::future::try_join_all;
 use serde_json::value::RawValue;
@@ -52,9 +52,10 @@ impl Engine {
     pub(super) async fn database(self, folder: &Folder, name: &str) -> Result<String> {
         match self {
             Self::Sqlite => Ok(format!("sqlite:{}", folder.path().join(name).display())),
-            Self::Postgres => {
-                Cluster::of_this_process(Fsync::On).create_database().await.map_err(anyhow::Error::from_boxed)
-            }
+            Self::Postgres => Cluster::of_this_process(Fsync::On)
+                .create_database()
+                .await
+                .map_err(anyhow::Error::from_boxed),
         }
     }
 }
@@ -88,9 +89,14 @@ pub async fn run(engine: Engine, quick: bool) -> Result<Vec<Line>> {
         Line::new(format!("push, {name}, against its statements alone"), rate, "changes/s")
             .against(replayed.rate)
             .target(Target::RatioAtLeast(0.35)),
-        Line::new(format!("push, {name}"), rate, "changes/s").target(Target::AtLeast(engine.least())),
+        Line::new(format!("push, {name}"), rate, "changes/s")
+            .target(Target::AtLeast(engine.least())),
         #[expect(clippy::cast_precision_loss, reason = "microseconds of seconds")]
-        Line::new(format!("push, {name}, the server's processor time"), cpu as f64 / changes, "µs/change"),
+        Line::new(
+            format!("push, {name}, the server's processor time"),
+            cpu as f64 / changes,
+            "µs/change",
+        ),
         Line::new(format!("push, {name}, changes in a commit"), replayed.group, "changes"),
     ])
 }
@@ -143,7 +149,11 @@ impl<'a> Load<'a> {
 }
 
 /// Half new records, half edits of records of earlier rounds; the first round has nothing to edit.
-fn batch(author: &mut Author, known: &mut Vec<Written>, round: usize) -> Result<Vec<Box<RawValue>>> {
+fn batch(
+    author: &mut Author,
+    known: &mut Vec<Written>,
+    round: usize,
+) -> Result<Vec<Box<RawValue>>> {
     let new = if round == 0 { CHANGES } else { CHANGES / 2 };
     let mut texts = Vec::with_capacity(CHANGES);
     let mut written = Vec::with_capacity(new);

@@ -5,7 +5,9 @@ use super::scene::Scene;
 use anyhow::{Context as _, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
-use storage::{ChangeRow, Options, Placement, PointerTouch, Received, RecordRow, Replica, Store, Tx};
+use storage::{
+    ChangeRow, Options, Placement, PointerTouch, Received, RecordRow, Replica, Store, Tx,
+};
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::{DeviceId, RecordId, Seq};
 
@@ -154,8 +156,11 @@ impl Group {
         tx.records().reserve(tenant, &self.born, at).await?;
         let head = tx.head().advance(tenant, i64::try_from(self.changes.len())?).await?;
         tx.journal().append(tenant, &self.changes).await?;
-        let entered: Vec<_> =
-            self.entered.iter().map(|placement| (placement.rec, placement.bucket.clone())).collect();
+        let entered: Vec<_> = self
+            .entered
+            .iter()
+            .map(|placement| (placement.rec, placement.bucket.clone()))
+            .collect();
         tx.placements().open(tenant, &entered, at).await?;
         tx.records().save(tenant, &self.records).await?;
         tx.pointers().touch(tenant, &self.touches).await?;

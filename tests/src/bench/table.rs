@@ -162,6 +162,9 @@ mod tests {
         assert!(!slow.is_met());
         assert_eq!(slow.verdict(), "missed by 50 %");
         assert!(!rate().target(Target::RatioAtMost(0.3)).is_met());
-        assert!(markdown(&[slow]).contains("| push   | 4000 /s  | 10000     | 0.40  | ≥ 8000 | missed by 50 % |"));
+        assert!(
+            markdown(&[slow])
+                .contains("| push   | 4000 /s  | 10000     | 0.40  | ≥ 8000 | missed by 50 % |")
+        );
     }
 }
