@@ -94,7 +94,7 @@ mod tests {
 
     /// Bytes that hardly compress.
     fn noise(len: u32) -> Vec<u8> {
-        (0..len).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+        (0..len).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect()
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod body;
 mod caller;
 mod inflate;
 mod json;
+mod members;
 mod strict;
 
 pub use body::{
@@ -13,4 +14,5 @@ pub use body::{
 pub use caller::{AdminCaller, Caller, ConsoleCaller, Peer, Person, TabletCaller};
 pub use inflate::{INFLATED_BYTES_MAX, RATIO_MAX, inflate};
 pub use json::{Json, Parameters, Segment};
+pub use members::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, page_rows, reason};
 pub use strict::{DEPTH_MAX, check};

@@ -1,8 +1,8 @@
 //! Commands on one record: move, seal, unseal, and the verdicts on what stands beside a seal.
 
-use super::records::Made;
+use super::made::Made;
 use crate::auth::admit::Access;
-use crate::extract::{Json, Person, Segment};
+use crate::extract::{Json, Person, Segment, reason};
 use crate::problem::ApiError;
 use crate::routes::Route;
 use crate::state::AppState;
@@ -114,20 +114,6 @@ struct Reason {
     why: String,
 }
 
-impl Reason {
-    fn why(&self) -> Result<String, ApiError> {
-        reason(&self.why)
-    }
-}
-
-/// A reason that says something.
-pub(super) fn reason(why: &str) -> Result<String, ApiError> {
-    if why.trim().is_empty() || why.len() > sync_protocol::change::WHY_BYTES_MAX {
-        return Err(ApiError::bad_body("`why` is 1 to 4096 bytes"));
-    }
-    Ok(why.to_owned())
-}
-
 async fn unseal(
     caller: Person,
     State(state): State<AppState>,
@@ -135,7 +121,7 @@ async fn unseal(
     Json(body): Json<Reason>,
 ) -> Result<Answer<Made>, ApiError> {
     let id = command_id(&state, body.id);
-    let command = Command::Unseal { user: caller.user, rec, id, why: body.why()? };
+    let command = Command::Unseal { user: caller.user, rec, id, why: reason(body.why)? };
     Ok(Answer(state.sync.command(&caller.tenant, command).await?.into()))
 }
 
@@ -163,7 +149,7 @@ async fn aside(
     path: Path<(String, String)>,
     Json(body): Json<Reason>,
 ) -> Result<Answer<Made>, ApiError> {
-    judge(&state, &caller, &path, body.id, Some(body.why()?)).await
+    judge(&state, &caller, &path, body.id, Some(reason(body.why)?)).await
 }
 
 async fn judge(

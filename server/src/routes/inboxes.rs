@@ -1,9 +1,8 @@
 //! `/v1/conflicts` and `/v1/quarantine`: what waits for a person.
 
-use super::commands::reason;
-use super::records::{Made, rows};
+use super::made::Made;
 use crate::auth::admit::Access;
-use crate::extract::{Json, Parameters, Person, Segment};
+use crate::extract::{Json, Parameters, Person, Segment, page_rows, reason};
 use crate::problem::ApiError;
 use crate::routes::Route;
 use crate::state::AppState;
@@ -74,7 +73,7 @@ async fn conflicts(
     State(state): State<AppState>,
     Parameters(query): Parameters<Pages>,
 ) -> Result<Answer<Value>, ApiError> {
-    let limit = rows(query.limit)?;
+    let limit = page_rows(query.limit)?;
     Ok(Answer(reading::conflicts(&state, &caller.tenant, caller.user, query.after, limit).await?))
 }
 
@@ -91,7 +90,7 @@ async fn quarantine(
     State(state): State<AppState>,
     Parameters(query): Parameters<QuarantineQuery>,
 ) -> Result<Answer<Value>, ApiError> {
-    let limit = rows(query.limit)?;
+    let limit = page_rows(query.limit)?;
     let wanted = query.state.as_deref().unwrap_or("open");
     Ok(Answer(
         reading::quarantine(&state, &caller.tenant, caller.user, wanted, query.after, limit)
@@ -113,7 +112,7 @@ async fn release(
     Segment(q): Segment<QuarantineId>,
     Json(body): Json<Remark>,
 ) -> Result<Answer<Made>, ApiError> {
-    let why = body.why.as_deref().map(reason).transpose()?;
+    let why = body.why.map(reason).transpose()?;
     let command = Command::Release { user: caller.user, q, why };
     Ok(Answer(state.sync.command(&caller.tenant, command).await?.into()))
 }
@@ -132,6 +131,6 @@ async fn close(
     Segment(q): Segment<QuarantineId>,
     Json(body): Json<Closing>,
 ) -> Result<Answer<Made>, ApiError> {
-    let command = Command::Close { user: caller.user, q, why: reason(&body.why)? };
+    let command = Command::Close { user: caller.user, q, why: reason(body.why)? };
     Ok(Answer(state.sync.command(&caller.tenant, command).await?.into()))
 }

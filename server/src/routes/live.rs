@@ -5,7 +5,7 @@ use crate::auth::admit::Access;
 use crate::bulkhead::Gate;
 use crate::extract::{Parameters, TabletCaller};
 use crate::live::socket::{
-    MESSAGE_BYTES_MAX, READ_BUFFER_BYTES, Timing, WRITE_BUFFER_BYTES_MAX, serve,
+    Look, MESSAGE_BYTES_MAX, READ_BUFFER_BYTES, Surroundings, Timing, WRITE_BUFFER_BYTES_MAX, serve,
 };
 use crate::live::{Kind, Standing, poll, standing};
 use crate::problem::ApiError;
@@ -69,10 +69,10 @@ async fn run(state: AppState, caller: TabletCaller, socket: WebSocket) {
     let listening =
         state.pokes.listen(&tenant, device, user, Kind::Socket, std::collections::BTreeSet::new());
     let (asked, place) = (state.clone(), tenant.clone());
-    let look = move || {
+    let look: Look = Box::new(move || {
         let (state, tenant) = (asked.clone(), place.clone());
         async move { standing(&state, &tenant, device, user).await.ok() }.boxed()
-    };
+    });
     match look().await {
         Some(Standing::Holds(held)) => _ = listening.hold(held),
         Some(Standing::Gone) | None => return,
@@ -80,12 +80,17 @@ async fn run(state: AppState, caller: TabletCaller, socket: WebSocket) {
     let Ok(mut tx) = state.store.read().await else { return };
     let Ok(head) = tx.head().read(&tenant).await else { return };
     drop(tx);
-    let wait_s = state.random.below(RESTART_WAIT_S_MAX);
+    let around = Surroundings {
+        listening,
+        first: head.seq,
+        look,
+        timing: Timing::default(),
+        stop: state.stop.clone(),
+        restart_wait_s: state.random.below(RESTART_WAIT_S_MAX),
+    };
     let (send, receive) = socket.split();
-    let stop = state.stop.clone();
     metrics::gauge!("genba_sockets").increment(1);
-    let end =
-        serve(send, receive, listening, head.seq, look, Timing::default(), stop, wait_s).await;
+    let end = serve(send, receive, around).await;
     metrics::gauge!("genba_sockets").decrement(1);
     tracing::debug!(?end, "a socket ended");
 }

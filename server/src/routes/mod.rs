@@ -8,6 +8,7 @@ mod edge;
 mod health;
 mod inboxes;
 mod live;
+mod made;
 mod openapi;
 mod records;
 mod registry;

@@ -1,7 +1,8 @@
 //! `/v1/records`: lists, one record with provenance, its history, and an edit from a browser.
 
+use super::made::Made;
 use crate::auth::admit::Access;
-use crate::extract::{Json, Parameters, Person, Segment};
+use crate::extract::{Json, Parameters, Person, Segment, page_rows};
 use crate::problem::ApiError;
 use crate::routes::Route;
 use crate::state::AppState;
@@ -13,11 +14,6 @@ use serde_json::Value;
 use storage::ListFilter;
 use sync_protocol::id::{Bucket, ChangeId, RecordId, RecordType, Seq};
 use utoipa::ToSchema;
-
-/// The most rows of one page.
-const PAGE_ROWS_MAX: u32 = 200;
-/// The rows of a page unless the caller asks for another number.
-const PAGE_ROWS_DEFAULT: u32 = 50;
 
 pub(super) fn routes() -> Vec<Route> {
     const LIST: &[(&str, &str)] = &[
@@ -102,7 +98,7 @@ async fn list(
     State(state): State<AppState>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Answer<RecordList>, ApiError> {
-    let limit = rows(query.limit)?;
+    let limit = page_rows(query.limit)?;
     let filter = ListFilter {
         type_: query.kind,
         buckets: query.bucket.into_iter().collect(),
@@ -138,7 +134,7 @@ async fn history(
     Segment(rec): Segment<RecordId>,
     Parameters(query): Parameters<HistoryQuery>,
 ) -> Result<Answer<Value>, ApiError> {
-    let limit = rows(query.limit)?;
+    let limit = page_rows(query.limit)?;
     let after = query.after.unwrap_or_default();
     Ok(Answer(reading::history(&state, &caller.tenant, caller.user, rec, after, limit).await?))
 }
@@ -162,29 +158,6 @@ struct Edit {
     seen_rv: Option<Seq>,
 }
 
-/// What a command made.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Made {
-    /// The changes, with their seqs.
-    #[schema(value_type = Vec<Object>)]
-    changes: Vec<MadeChange>,
-    /// Why the change stands beside a seal or is marked, if so.
-    late: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct MadeChange {
-    id: ChangeId,
-    seq: Seq,
-}
-
-impl From<crate::sync::Done> for Made {
-    fn from(done: crate::sync::Done) -> Self {
-        let changes = done.changes.into_iter().map(|(id, seq)| MadeChange { id, seq }).collect();
-        Self { changes, late: done.late }
-    }
-}
-
 async fn change(
     caller: Person,
     State(state): State<AppState>,
@@ -194,12 +167,4 @@ async fn change(
     let Edit { id, kind, ops, seen_rv } = edit;
     let command = Command::Edit { user: caller.user, rec, id, kind, ops, seen_rv };
     Ok(Answer(state.sync.command(&caller.tenant, command).await?.into()))
-}
-
-pub(super) fn rows(asked: Option<u32>) -> Result<u32, ApiError> {
-    match asked {
-        None => Ok(PAGE_ROWS_DEFAULT),
-        Some(rows) if (1..=PAGE_ROWS_MAX).contains(&rows) => Ok(rows),
-        Some(_) => Err(ApiError::bad_parameter("limit", format!("1 to {PAGE_ROWS_MAX}"))),
-    }
 }

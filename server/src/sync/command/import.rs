@@ -10,7 +10,7 @@ use storage::{Tx, Via};
 use sync_protocol::id::UserId;
 
 /// The most changes of one import step.
-pub const IMPORT_CHANGES_MAX: usize = 2_000;
+pub(super) const IMPORT_CHANGES_MAX: usize = 2_000;
 
 pub(super) async fn import(
     tx: &mut Tx,

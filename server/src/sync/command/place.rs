@@ -14,9 +14,9 @@ use sync_protocol::form::Role;
 use sync_protocol::id::{Bucket, ChangeId, Dot, RecordId, UserId};
 
 /// The most records that one move takes along.
-pub const MOVED_MAX: usize = 10_000;
+pub(super) const MOVED_MAX: usize = 10_000;
 /// The most buckets in which a record may lie.
-pub const BUCKETS_OF_RECORD_MAX: usize = 16;
+pub(super) const BUCKETS_OF_RECORD_MAX: usize = 16;
 const NEEDED: &str = "the role supervisor where the record lies, and where it goes";
 
 pub(super) async fn relocate(

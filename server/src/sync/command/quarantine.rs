@@ -11,13 +11,13 @@ use sync_protocol::form::Role;
 use sync_protocol::id::{Bucket, QuarantineId, RecordType, UserId};
 
 /// Where quarantined changes go that name no bucket.
-pub const UNPLACED: &str = "inbox:unplaced";
+pub(super) const UNPLACED: &str = "inbox:unplaced";
 /// The most changes of one kind that are judged again in one step.
 const AGAIN_MAX: u32 = 2_000;
 const NOT_FOUND: ApiError = ApiError::NotFound { kind: "quarantined change" };
 
 /// The buckets whose supervisors answer for a quarantined change.
-pub async fn buckets_of(
+pub(super) async fn buckets_of(
     tx: &mut Tx,
     room: Room<'_>,
     row: &Quarantined,

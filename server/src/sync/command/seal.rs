@@ -16,7 +16,7 @@ use sync_protocol::value::hash_of;
 use sync_protocol::view::{self, View};
 
 /// The most changes that one seal covers: their ids fit into one frozen text.
-pub const COVERED_MAX: usize = 5_000;
+pub(super) const COVERED_MAX: usize = 5_000;
 const APPROVER: &str = "the role approver where the record lies";
 
 /// What an approver saw.
