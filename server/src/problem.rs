@@ -317,7 +317,23 @@ impl ApiError {
                 Some((header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd")))
             }
             Self::UpgradeRequired => Some((header::UPGRADE, HeaderValue::from_static("websocket"))),
-            _ => None,
+            Self::BadBody { .. }
+            | Self::BadParameter { .. }
+            | Self::BadCursor
+            | Self::Forbidden { .. }
+            | Self::CrossSite
+            | Self::DeviceStolen
+            | Self::NotFound { .. }
+            | Self::MethodNotAllowed
+            | Self::Conflict { .. }
+            | Self::ReplicaForked
+            | Self::Gap { .. }
+            | Self::EpochChanged { .. }
+            | Self::ChangedSinceSeen { .. }
+            | Self::TooLarge { .. }
+            | Self::UnsupportedMediaType
+            | Self::Unprocessable { .. }
+            | Self::Internal(_) => None,
         }
     }
 }

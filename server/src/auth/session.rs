@@ -64,13 +64,11 @@ pub async fn begin(
     let user = user.filter(|user| user.active);
     let stored = user.as_ref().and_then(|user| user.password_hash.clone());
     let verified = state.passwords.verify(password, stored).await?;
-    match user.filter(|_| verified) {
-        Some(user) => open(state, tenant, user).await,
-        None => {
-            fail(state, tenant, login, row, peer).await?;
-            Err(ApiError::Unauthorised)
-        }
+    if let Some(user) = user.filter(|_| verified) {
+        return open(state, tenant, user).await;
     }
+    fail(state, tenant, login, row, peer).await?;
+    Err(ApiError::Unauthorised)
 }
 
 async fn open(state: &AppState, tenant: &Tenant, mut user: User) -> Result<Begun, ApiError> {

@@ -27,10 +27,10 @@ pub async fn wait(
     let held: Vec<_> = held.into_iter().collect();
     let mut tx = state.store.read().await?;
     let news = tx.pointers().after(tenant, &held, after, 1).await?;
-    let head = tx.head().read(tenant).await?.seq;
+    let end = tx.head().read(tenant).await?.seq;
     drop(tx);
     if !news.is_empty() {
-        return Ok(Some(head));
+        return Ok(Some(end));
     }
     let until = Instant::now() + patience;
     let mut rechecked = 0;
@@ -52,7 +52,7 @@ pub async fn wait(
                 Standing::Gone => return Err(ApiError::Unauthorised),
                 Standing::Holds(held) => {
                     if listening.hold(held) {
-                        return Ok(Some(head.max(after)));
+                        return Ok(Some(end.max(after)));
                     }
                 }
             }

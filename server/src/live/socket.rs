@@ -44,7 +44,7 @@ impl Default for Timing {
         Self {
             ping: Duration::from_secs(20),
             dead: Duration::from_secs(45),
-            reauthorise: Duration::from_secs(300),
+            reauthorise: Duration::from_mins(5),
             send: Duration::from_secs(10),
         }
     }
@@ -69,28 +69,43 @@ pub enum End {
     Stop,
 }
 
-/// Serves one socket to its end. `look` says how the device stands; `None` when it cannot be told now.
-pub async fn serve<S, R, E, L>(
-    mut send: S,
-    mut receive: R,
-    mut listening: Listening,
-    first: Seq,
-    look: L,
-    timing: Timing,
-    stop: CancellationToken,
-    restart_wait_s: u64,
-) -> End
+/// Says how the device stands; `None` when it cannot be told now.
+pub type Look = Box<dyn Fn() -> BoxFuture<'static, Option<Standing>> + Send + Sync>;
+
+/// What a socket needs beside its two ends.
+pub struct Surroundings {
+    /// Its place in the hub.
+    pub listening: Listening,
+    /// The seq that it is poked with at first.
+    pub first: Seq,
+    /// How the device stands.
+    pub look: Look,
+    /// The times.
+    pub timing: Timing,
+    /// Fires when the server stops.
+    pub stop: CancellationToken,
+    /// When the device is told to come back after a stop, in seconds.
+    pub restart_wait_s: u64,
+}
+
+impl std::fmt::Debug for Surroundings {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Surroundings").field("timing", &self.timing).finish_non_exhaustive()
+    }
+}
+
+/// Serves one socket to its end.
+pub async fn serve<S, R, E>(mut send: S, mut receive: R, around: Surroundings) -> End
 where
     S: Sink<Message> + Unpin + Send,
     R: Stream<Item = Result<Message, E>> + Unpin + Send,
-    L: Fn() -> BoxFuture<'static, Option<Standing>> + Send + Sync,
 {
+    let Surroundings { mut listening, first, look, timing, stop, restart_wait_s } = around;
     let mut told = Told { poked: Seq(-1), recheck: 0 };
     let mut heard_at = Instant::now();
     let mut budget = Budget::full(heard_at);
     let mut ping = tokio::time::interval_at(heard_at + timing.ping, timing.ping);
-    let mut reauthorise =
-        tokio::time::interval_at(heard_at + timing.reauthorise, timing.reauthorise);
+    let mut again = tokio::time::interval_at(heard_at + timing.reauthorise, timing.reauthorise);
     let mut due = Some(first);
     let end = loop {
         if let Some(seq) = due.take().filter(|seq| *seq > told.poked) {
@@ -109,7 +124,7 @@ where
                 },
                 Heard::News => due = Some(signal.seq),
             },
-            _ = reauthorise.tick() => match recheck(&look, &listening).await {
+            _ = again.tick() => match recheck(&look, &listening).await {
                 Err(end) => break end,
                 Ok(changed) => due = Some(told.due(changed, told.poked)),
             },
@@ -176,10 +191,7 @@ impl Told {
 }
 
 /// Looks the device up again; true if it now holds other buckets.
-async fn recheck(
-    look: &(impl Fn() -> BoxFuture<'static, Option<Standing>> + Send + Sync),
-    listening: &Listening,
-) -> Result<bool, End> {
+async fn recheck(look: &Look, listening: &Listening) -> Result<bool, End> {
     match look().await {
         Some(Standing::Holds(held)) => Ok(listening.hold(held)),
         Some(Standing::Gone) => Err(End::Gone),

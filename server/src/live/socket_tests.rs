@@ -43,21 +43,20 @@ fn open(buffer: usize) -> Peer {
     let stop = CancellationToken::new();
     let gone = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&gone);
-    let look = move || {
+    let look: Look = Box::new(move || {
         let gone = asked.load(Ordering::SeqCst);
         let standing = if gone { Standing::Gone } else { Standing::Holds(held()) };
         std::future::ready(Some(standing)).boxed()
-    };
-    let task = tokio::spawn(serve(
-        send,
-        receive,
+    });
+    let around = Surroundings {
         listening,
-        Seq(1),
+        first: Seq(1),
         look,
-        Timing::default(),
-        stop.clone(),
-        7,
-    ));
+        timing: Timing::default(),
+        stop: stop.clone(),
+        restart_wait_s: 7,
+    };
+    let task = tokio::spawn(serve(send, receive, around));
     Peer { hub, sent, say, stop, gone, task }
 }
 
@@ -68,7 +67,9 @@ async fn text(peer: &mut Peer) -> String {
             Some(Message::Close(Some(frame))) => {
                 return format!("close {} {}", frame.code, frame.reason);
             }
-            Some(_) => {}
+            Some(
+                Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Close(None),
+            ) => {}
             None => return "end".to_owned(),
         }
     }

@@ -39,9 +39,9 @@ async fn no_canary_is_ever_logged() -> TestResult {
     let admin = world.admin().await?;
     let mut canaries = vec![admin.clone()];
     let mut canary = |what: &str| {
-        let word = format!("kanaria-{what}-7f3a");
-        canaries.push(word.clone());
-        word
+        let planted = format!("kanaria-{what}-7f3a");
+        canaries.push(planted.clone());
+        planted
     };
 
     let login = canary("login");

@@ -57,7 +57,7 @@ async fn answer(stream: &mut TcpStream) -> Result<String, Box<dyn std::error::Er
 async fn closes(stream: &mut TcpStream) -> Result<Duration, Box<dyn std::error::Error>> {
     let began = Instant::now();
     let mut sink = Vec::new();
-    _ = timeout(SOON, stream.read_to_end(&mut sink)).await?;
+    let _reset = timeout(SOON, stream.read_to_end(&mut sink)).await?;
     Ok(began.elapsed())
 }
 
@@ -79,7 +79,7 @@ async fn a_head_that_drips_is_cut_whatever_it_is() -> TestResult {
         });
         let began = Instant::now();
         let mut sink = Vec::new();
-        _ = timeout(SOON, from.read_to_end(&mut sink)).await?;
+        let _reset = timeout(SOON, from.read_to_end(&mut sink)).await?;
         dripping.abort();
         assert!(began.elapsed() < 3 * HEAD, "{beginning:?}: {:?}", began.elapsed());
     }
@@ -128,12 +128,12 @@ async fn one_connection_too_many_is_closed_and_a_place_comes_back() -> TestResul
 async fn heads_have_bounds() -> TestResult {
     let world = World::new().await?;
     let served = Served::start(&world).await?;
-    let many: String = (0..65).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let many = "x: 1\r\n".repeat(65);
     let long = format!("x: {}\r\n", "a".repeat(70_000));
     for headers in [many, long] {
         let mut stream = TcpStream::connect(served.addr).await?;
         let head = format!("GET /healthz HTTP/1.1\r\nhost: genba\r\n{headers}\r\n");
-        _ = stream.write_all(head.as_bytes()).await;
+        let _reset = stream.write_all(head.as_bytes()).await;
         let mut bytes = vec![0; 64];
         let read = timeout(SOON, stream.read(&mut bytes)).await?.unwrap_or_default();
         let text = String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()).into_owned();

@@ -41,7 +41,7 @@ pub(crate) struct World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        _ = std::fs::remove_dir_all(&self.dir);
+        let _gone_already = std::fs::remove_dir_all(&self.dir);
     }
 }
 
@@ -90,7 +90,7 @@ impl World {
         let clock = Arc::new(ManualClock::at(NOW));
         let state = AppState::open(Parts {
             store: Store::open(&options).await?,
-            clock: clock.clone(),
+            clock: Arc::<ManualClock>::clone(&clock),
             random: Arc::new(SeededRandom::new(next)),
             config: Arc::new(config),
         })
@@ -105,7 +105,8 @@ impl World {
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let Ok(response) = self.app.clone().oneshot(request).await;
         let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.map(|whole| whole.to_bytes()).unwrap_or_default();
+        let bytes =
+            body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         Answer { status: parts.status, headers: parts.headers, text }
     }
@@ -296,8 +297,8 @@ pub(crate) fn unsigned(header: &Value, claims: &Value) -> String {
 
 /// `base` with the members of `changes`; a null takes a member away.
 pub(crate) fn with(base: &Value, changes: &Value) -> Value {
-    let mut changed = base.clone();
-    if let (Some(to), Some(from)) = (changed.as_object_mut(), changes.as_object()) {
+    let mut result = base.clone();
+    if let (Some(to), Some(from)) = (result.as_object_mut(), changes.as_object()) {
         for (name, value) in from {
             if value.is_null() {
                 to.remove(name);
@@ -306,5 +307,5 @@ pub(crate) fn with(base: &Value, changes: &Value) -> Value {
             }
         }
     }
-    changed
+    result
 }
