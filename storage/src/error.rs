@@ -11,7 +11,8 @@ pub enum StorageError {
     /// A row with this identity is stored already; the text names the constraint or column.
     #[error("already stored: {0}")]
     AlreadyStored(String),
-    /// The store is busy: a lock, a statement or a connection took too long. Try again later.
+    /// The store cannot serve just now: a lock, a statement or a connection took too long, the server went
+    /// away, the disk is full. Nothing is wrong with what was asked: try again later.
     #[error("the store is busy")]
     Busy(#[source] sqlx::Error),
     /// The database failed.
@@ -31,26 +32,69 @@ pub enum StorageError {
     Damaged(String),
 }
 
-/// SQLSTATEs and SQLite result codes that mean "later": lock, statement and idle timeouts, deadlock,
-/// serialisation, too many connections, busy, locked.
-const BUSY_CODES: [&str; 12] =
-    ["55P03", "57014", "25P03", "40P01", "40001", "53300", "57P03", "5", "6", "261", "517", "262"];
+/// The beginnings of SQLSTATEs that mean "later": connection, rollback of a deadlock or of a conflict, resources,
+/// operator, system; idle in transaction; lock not available.
+const LATER_STATES: [&str; 7] = ["08", "40", "53", "57", "58", "25P03", "55P03"];
+/// The primary result codes of SQLite that mean "later": busy, locked, input or output, full.
+const LATER_CODES: [u32; 4] = [5, 6, 10, 13];
+
+/// Whether a failure with this code passes by itself.
+fn passes(code: &str) -> bool {
+    match code.parse::<u32>() {
+        Ok(extended) if code.len() < 5 => LATER_CODES.contains(&(extended & 0xff)),
+        _ => LATER_STATES.iter().any(|state| code.starts_with(state)),
+    }
+}
 
 impl From<sqlx::Error> for StorageError {
     fn from(error: sqlx::Error) -> Self {
-        if matches!(error, sqlx::Error::PoolTimedOut) {
-            return Self::Busy(error);
-        }
         if let sqlx::Error::ColumnDecode { index, .. } = &error {
             return Self::Damaged(index.clone());
         }
+        if matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_))
+        {
+            return Self::Busy(error);
+        }
         let Some(cause) = error.as_database_error() else { return Self::Database(error) };
-        if cause.code().is_some_and(|code| BUSY_CODES.contains(&code.as_ref())) {
+        if cause.code().is_some_and(|code| passes(&code)) {
             return Self::Busy(error);
         }
         if cause.kind() == ErrorKind::UniqueViolation {
             return Self::AlreadyStored(cause.constraint().unwrap_or(cause.message()).to_owned());
         }
         Self::Database(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_by_itself_is_told_from_what_does_not() {
+        for (code, later) in [
+            ("5", true),
+            ("517", true),
+            ("6", true),
+            ("778", true),
+            ("13", true),
+            ("14", false),
+            ("2067", false),
+            ("787", false),
+            ("08006", true),
+            ("40P01", true),
+            ("53100", true),
+            ("53300", true),
+            ("55P03", true),
+            ("57014", true),
+            ("57P01", true),
+            ("25P03", true),
+            ("25P02", false),
+            ("23505", false),
+            ("42601", false),
+            ("", false),
+        ] {
+            assert_eq!(passes(code), later, "{code}");
+        }
     }
 }

@@ -143,3 +143,20 @@ async fn a_folder_that_is_not_there_is_a_failure_of_the_database() -> TestResult
     assert!(matches!(refused, StorageError::Database(_)), "{refused:?}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_server_that_goes_away_is_busy_and_comes_back() -> TestResult {
+    const END_OTHERS: &str = "
+        select count(pg_terminate_backend(pid)) from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid()";
+    let test = testing::postgres().await?;
+    let tenant = tenant(&test.store).await?;
+    let mut tx = test.store.write().await?;
+    tx.head().advance(&tenant, 1).await?;
+    PgConnection::connect(&test.options.url).await?.execute(END_OTHERS).await?;
+    let refused = tx.head().advance(&tenant, 1).await;
+    assert!(matches!(refused, Err(StorageError::Busy(_))), "{refused:?}");
+    drop(tx);
+    assert_eq!(test.store.write().await?.head().advance(&tenant, 1).await?.seq.0, 1);
+    Ok(())
+}
