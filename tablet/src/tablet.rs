@@ -194,7 +194,6 @@ impl Tablet {
         let mut report = SyncReport::default();
         let mut failures = 0;
         self.input(Input::Network(true)).await?;
-        self.input(Input::SyncWanted).await?;
         loop {
             if self.deliver().await? {
                 match self.failure.take() {
@@ -235,7 +234,6 @@ impl Tablet {
         let mut news = News::listen(self.api.clone(), Arc::clone(&self.clock), self.replica.head());
         let mut stop = std::pin::pin!(stop);
         self.input(Input::Network(true)).await?;
-        self.input(Input::SyncWanted).await?;
         loop {
             while self.deliver().await? {
                 self.failure = None;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use sync_protocol::change::{Home, Path};
 use sync_protocol::id::{AttemptId, Bucket, RecordId, RecordType, Tenant};
-use sync_protocol::replica::{Chance as _, Draft, Edit, Input, Output, Replica, Step};
+use sync_protocol::replica::{Chance as _, Draft, Edit, Input, Notice, Output, Replica, Step};
 use tablet::{Api, Clock, Connection, DeviceKey, Enrolment, OsChance, Profile, Reply};
 
 /// No sync of one round takes more calls than this.
@@ -46,9 +46,9 @@ pub(super) struct LoadArgs {
     /// The field that is written.
     #[arg(long, default_value = "name")]
     field: String,
-    /// The bucket that the records lie in.
-    #[arg(long = "in", default_value = "station:fs-south")]
-    bucket: Bucket,
+    /// The bucket that the records lie in; the first that the tablet holds, unless given.
+    #[arg(long = "in")]
+    bucket: Option<Bucket>,
     /// Bytes of text in each change.
     #[arg(long, default_value_t = 200)]
     bytes: usize,
@@ -60,11 +60,12 @@ struct Virtual {
     clock: Arc<dyn Clock>,
     sending: Option<(AttemptId, String)>,
     wake_at: Option<i64>,
-    bucket: Bucket,
+    bucket: Option<Bucket>,
     /// Change i of a round goes to record i, so that a change replaces one value and not a chain of them.
     records: Vec<RecordId>,
     latencies: Vec<Duration>,
     failures: usize,
+    quarantined: usize,
 }
 
 #[derive(Serialize)]
@@ -75,7 +76,10 @@ struct Figures {
     seconds: f64,
     changes_per_s: f64,
     calls: usize,
+    /// Calls that were not answered 200.
     failures: usize,
+    /// Changes that the server keeps for a human: the load does not have the rights it needs.
+    quarantined: usize,
     latency_ms: Latency,
 }
 
@@ -93,7 +97,7 @@ pub(super) async fn load(place: &Place, args: LoadArgs) -> Result<()> {
     let mut tablets = Vec::new();
     for number in 0..args.tablets {
         let (code, bucket) = codes.get(number).cloned().unzip();
-        let bucket = bucket.flatten().unwrap_or_else(|| args.bucket.clone());
+        let bucket = bucket.flatten().or_else(|| args.bucket.clone());
         let dir = place.dir.join(format!("load-{number}"));
         let (profile, key) = enrolled(&dir, &args, code).await?;
         tablets.push(Virtual::new(&profile, key, Arc::clone(&clock), bucket)?);
@@ -105,13 +109,14 @@ pub(super) async fn load(place: &Place, args: LoadArgs) -> Result<()> {
     let began = Instant::now();
     let tasks: Vec<_> =
         tablets.into_iter().map(|tablet| tokio::spawn(tablet.play(args.clone()))).collect();
-    let (mut latencies, mut failures) = (Vec::new(), 0);
+    let (mut latencies, mut failures, mut quarantined) = (Vec::new(), 0, 0);
     for task in tasks {
         let tablet = task.await??;
         latencies.extend(tablet.latencies);
         failures += tablet.failures;
+        quarantined += tablet.quarantined;
     }
-    json(&figures(&args, began.elapsed(), latencies, failures))
+    json(&Figures { failures, quarantined, ..figures(&args, began.elapsed(), latencies) })
 }
 
 fn codes(path: Option<&FilePath>) -> Result<Vec<(String, Option<Bucket>)>> {
@@ -142,7 +147,8 @@ async fn enrolled(
     let (server, tenant) = (server.ok_or_else(missing)?, tenant.ok_or_else(missing)?);
     let code = code.ok_or_else(missing)?;
     std::fs::create_dir_all(dir)?;
-    let key = DeviceKey::create(&key_file)?;
+    let key =
+        if key_file.exists() { DeviceKey::open(&key_file) } else { DeviceKey::create(&key_file) }?;
     let enrolment = Enrolment { server, tenant, code, name: "load".to_owned(), ca: None };
     let profile = Connection::new(&enrolment.server, None)?.enrol(&enrolment, &key).await?;
     profile.write(dir)?;
@@ -167,6 +173,7 @@ impl Virtual {
             records: Vec::new(),
             latencies: Vec::new(),
             failures: 0,
+            quarantined: 0,
         })
     }
 
@@ -190,7 +197,7 @@ impl Virtual {
             None => {
                 let rec = RecordId(uuid::Uuid::from_u128(OsChance.bits()));
                 self.records.push(rec);
-                edits.insert(0, Edit::New(Home::In(self.bucket.clone())));
+                edits.insert(0, Edit::New(Home::In(self.home()?)));
                 rec
             }
         };
@@ -201,9 +208,15 @@ impl Virtual {
         Ok(())
     }
 
+    fn home(&self) -> Result<Bucket> {
+        let held =
+            self.replica.buckets().map(|(bucket, _)| bucket).find(|b| **b != Bucket::everyone());
+        let bucket = self.bucket.as_ref().or(held);
+        bucket.cloned().ok_or_else(|| anyhow!("a tablet holds no bucket to write to: grant one"))
+    }
+
     async fn sync(&mut self) -> Result<()> {
         self.input(Input::Network(true));
-        self.input(Input::SyncWanted);
         for _ in 0..CALLS_MAX {
             if let Some((attempt, body)) = self.sending.take() {
                 self.call(attempt, &body).await;
@@ -246,18 +259,14 @@ impl Virtual {
             match output {
                 Output::Send { attempt, body } => self.sending = Some((attempt, body)),
                 Output::Wake { at_mono } => self.wake_at = Some(at_mono),
+                Output::Notice(Notice::Quarantined(_)) => self.quarantined += 1,
                 Output::Vacuum { .. } | Output::FetchBundle { .. } | Output::Notice(_) => {}
             }
         }
     }
 }
 
-fn figures(
-    args: &LoadArgs,
-    took: Duration,
-    mut latencies: Vec<Duration>,
-    failures: usize,
-) -> Figures {
+fn figures(args: &LoadArgs, took: Duration, mut latencies: Vec<Duration>) -> Figures {
     latencies.sort_unstable();
     let at = |permille: usize| {
         let index = (latencies.len() * permille / 1_000).min(latencies.len().saturating_sub(1));
@@ -274,7 +283,8 @@ fn figures(
         seconds,
         changes_per_s,
         calls: latencies.len(),
-        failures,
+        failures: 0,
+        quarantined: 0,
         latency_ms: Latency { p50: at(500), p95: at(950), p99: at(990), max: at(1_000) },
     }
 }

@@ -159,6 +159,13 @@ fn line(tablet: &Tablet, label: &str, path: &str, field: &FieldView, indent: usi
 
 fn label(form: &Form, path: &str, cell: Option<&str>) -> String {
     let field = super::value::field(Some(form), path, cell);
+    if let (None, None, Some((check, part))) = (field, cell, path.rsplit_once('.')) {
+        let check = super::value::field(Some(form), check, None);
+        return check.map_or_else(
+            || path.to_owned(),
+            |f| format!("{} ({}), {part}", f.label.ja, f.label.en),
+        );
+    }
     field.map_or_else(
         || cell.unwrap_or(path).to_owned(),
         |f| format!("{} ({})", f.label.ja, f.label.en),
