@@ -2,3 +2,4 @@
 
 pub mod bench;
 pub mod field_day;
+pub mod sim;

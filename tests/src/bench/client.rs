@@ -33,6 +33,17 @@ pub struct Answer {
     pub encoding: String,
 }
 
+/// What a first sync took.
+#[derive(Debug)]
+pub struct Entered {
+    /// Calls.
+    pub calls: u32,
+    /// Bytes of the answers' bodies on the wire.
+    pub bytes: usize,
+    /// How the pages were compressed.
+    pub encoding: String,
+}
+
 /// A tablet that calls a server.
 #[derive(Debug)]
 pub struct Tablet<'a> {
@@ -81,12 +92,16 @@ impl<'a> Tablet<'a> {
     }
 
     /// Calls until everything granted is held.
-    pub async fn enter(&mut self) -> Result<()> {
+    pub async fn enter(&mut self) -> Result<Entered> {
+        let mut entered = Entered { calls: 0, bytes: 0, encoding: String::new() };
         for _ in 0..PAGES_MAX {
             let answer = self.call(&[]).await?;
+            entered.calls += 1;
+            entered.bytes += answer.received_bytes;
             if answer.head.get("more") == Some(&Value::Bool(false)) {
-                return Ok(());
+                return Ok(entered);
             }
+            entered.encoding = answer.encoding;
         }
         bail!("the first sync does not end")
     }

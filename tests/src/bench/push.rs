@@ -102,7 +102,7 @@ pub async fn run(engine: Engine, quick: bool) -> Result<Vec<Line>> {
 }
 
 async fn prepare(database: &str) -> Result<Scene> {
-    Scene::prepare(database, TABLETS, |n| format!("station:s{n}")).await
+    Scene::prepare(database, TABLETS, |n| (format!("station:s{n}"), true)).await
 }
 
 async fn head(database: &str, scene: &Scene) -> Result<Seq> {

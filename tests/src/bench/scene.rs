@@ -29,8 +29,10 @@ pub struct Person {
     pub user: UserId,
     /// The tablet.
     pub device: DeviceId,
-    /// What the tablet holds, and where its user writes.
+    /// Where its user writes.
     pub bucket: Bucket,
+    /// Whether the tablet holds it.
+    pub hold: bool,
 }
 
 /// A database that is ready for a server, and the keys to call that server with.
@@ -64,11 +66,11 @@ pub async fn open_volatile(database: &str) -> Result<Store> {
 }
 
 impl Scene {
-    /// Fills an empty database: the same people each time, each in the bucket that `bucket_of` names.
+    /// Fills an empty database: the same people each time, each with a bucket, held or not, as `bucket_of` says.
     pub async fn prepare(
         database: &str,
         people: u64,
-        bucket_of: impl Fn(u64) -> String,
+        bucket_of: impl Fn(u64) -> (String, bool),
     ) -> Result<Self> {
         let store = open_volatile(database).await?;
         let parts = Parts {
@@ -91,7 +93,8 @@ impl Scene {
                 let mut rng = Pcg64::seed_from_u64(n);
                 let mut id = || uuid_v7(&mut rng, UnixMillis(1_790_000_000_000));
                 let (user, device) = (UserId(id()), DeviceId(id()));
-                Ok(Person { user, device, bucket: bucket_of(n).parse()? })
+                let (bucket, hold) = bucket_of(n);
+                Ok(Person { user, device, bucket: bucket.parse()?, hold })
             })
             .collect::<Result<Vec<_>>>()?;
         settle(&store, &tenant, &people).await?;
@@ -149,7 +152,7 @@ async fn settle(store: &Store, tenant: &Tenant, people: &[Person]) -> Result<()>
             role: "inspector".to_owned(),
             from_at: at,
             to_at: None,
-            hold: true,
+            hold: person.hold,
             granted_by: person.user,
             granted_at: at,
         };

@@ -79,7 +79,12 @@ impl Crew {
     }
 
     /// Begins a record about another, without a network.
-    pub async fn begin(&mut self, kind: &str, about: RecordId, edits: Vec<Edit>) -> Result<(RecordId, ChangeId)> {
+    pub async fn begin(
+        &mut self,
+        kind: &str,
+        about: RecordId,
+        edits: Vec<Edit>,
+    ) -> Result<(RecordId, ChangeId)> {
         let rec = self.tablet()?.new_record_id();
         let edits = [vec![Edit::New(Home::About(about))], edits].concat();
         let change = self.author(rec, &kind.parse()?, edits).await?;
@@ -88,11 +93,17 @@ impl Crew {
 
     /// Edits a record that is on the tablet, without a network: one change.
     pub async fn edit(&mut self, rec: RecordId, edits: Vec<Edit>) -> Result<ChangeId> {
-        let kind = self.tablet()?.replica().displayed(rec).context("the record is on the tablet")?.kind;
+        let kind =
+            self.tablet()?.replica().displayed(rec).context("the record is on the tablet")?.kind;
         self.author(rec, &kind, edits).await
     }
 
-    async fn author(&mut self, rec: RecordId, kind: &RecordType, edits: Vec<Edit>) -> Result<ChangeId> {
+    async fn author(
+        &mut self,
+        rec: RecordId,
+        kind: &RecordType,
+        edits: Vec<Edit>,
+    ) -> Result<ChangeId> {
         let tablet = self.tablet_mut()?;
         let sv = tablet.forms().get(kind).with_context(|| format!("no form for {kind}"))?.version;
         Ok(tablet.author(&Draft { rec, kind: kind.clone(), sv, edits }).await?)

@@ -1,7 +1,7 @@
 //! The scenes of the day, in the order in which they are played.
 
-mod april;
 mod approval;
+mod april;
 mod clocks;
 mod copies;
 mod evening;

@@ -83,7 +83,10 @@ impl World {
             let page = after.map_or(String::new(), |after| format!("&after={after}"));
             let list = office.get(&format!("/v1/records?bucket={bucket}&limit=200{page}")).await?;
             for row in list["records"].as_array().context("records")? {
-                all.insert(serde_json::from_value(row["rec"].clone())?, row["rv"].as_i64().context("rv")?);
+                all.insert(
+                    serde_json::from_value(row["rec"].clone())?,
+                    row["rv"].as_i64().context("rv")?,
+                );
             }
             match list["next"].as_i64() {
                 Some(next) => after = Some(next),
@@ -110,11 +113,17 @@ impl World {
         for path in ["/v1/conflicts", "/v1/records?type=fire_inspection", "/v1/quarantine"] {
             tell(&format!("  curl -s '{url}{path}' -H \"authorization: Bearer $TOKEN\""));
         }
-        tell(&format!("  target/debug/genba-tablet --dir {}/st-f1 list", self.folder.join("tablets").display()));
+        tell(&format!(
+            "  target/debug/genba-tablet --dir {}/st-f1 list",
+            self.folder.join("tablets").display()
+        ));
         tell("  Logins (the password is field-day- and the login):");
         for (tenant, bureau) in &self.city.bureaus {
             for person in &bureau.people {
-                tell(&format!("    {tenant:<11} {:<18} {}  {}", person.login, person.name, person.position));
+                tell(&format!(
+                    "    {tenant:<11} {:<18} {}  {}",
+                    person.login, person.name, person.position
+                ));
             }
         }
     }

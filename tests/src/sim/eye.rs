@@ -14,7 +14,7 @@ use uuid::Uuid;
 /// What the server's disk is known to hold.
 #[derive(Debug)]
 pub struct Eye {
-    conn: SqliteConnection,
+    conn: Option<SqliteConnection>,
     /// The last seq that was looked at.
     pub head: i64,
     /// Every change on the server's disk, in journal or quarantine, by id, with the hashes of its texts.
@@ -47,16 +47,29 @@ fn id(bytes: Vec<u8>) -> Result<Uuid> {
 impl Eye {
     /// Opens the eye on a database and looks at all of it.
     pub async fn open(file: &Path) -> Result<Self> {
-        let options = SqliteConnectOptions::new().filename(file).read_only(true);
-        let conn = options.connect().await?;
-        let mut eye = Self { conn, head: 0, has: BTreeMap::new(), applied: BTreeSet::new() };
+        let mut eye = Self { conn: None, head: 0, has: BTreeMap::new(), applied: BTreeSet::new() };
+        eye.wake(file).await?;
         eye.look().await?;
         Ok(eye)
     }
 
+    /// Opens the file again; what was seen before still stands.
+    pub async fn wake(&mut self, file: &Path) -> Result<()> {
+        let options = SqliteConnectOptions::new().filename(file).read_only(true);
+        self.conn = Some(options.connect().await?);
+        Ok(())
+    }
+
     /// Lets go of the file.
-    pub async fn close(self) -> Result<()> {
-        Ok(self.conn.close().await?)
+    pub async fn shut(&mut self) -> Result<()> {
+        match self.conn.take() {
+            Some(conn) => Ok(conn.close().await?),
+            None => Ok(()),
+        }
+    }
+
+    fn conn(&mut self) -> Result<&mut SqliteConnection> {
+        self.conn.as_mut().context("the eye is shut")
     }
 
     /// Looks at what is new: seqs have no gaps, texts are what their hash says.
@@ -69,7 +82,7 @@ impl Eye {
         let rows = sqlx::query(SQL)
             .bind(tenant().as_str())
             .bind(self.head)
-            .fetch_all(&mut self.conn)
+            .fetch_all(self.conn()?)
             .await?;
         for row in rows {
             let seq: i64 = row.try_get("seq")?;
@@ -87,7 +100,7 @@ impl Eye {
         }
         let head: i64 = sqlx::query_scalar("select seq from tenant_head where tenant = $1")
             .bind(tenant().as_str())
-            .fetch_one(&mut self.conn)
+            .fetch_one(self.conn()?)
             .await?;
         ensure!(head == self.head, "the head is {head}, the last row {}", self.head);
         Ok(())
@@ -102,7 +115,7 @@ impl Eye {
             .bind(tenant().as_str())
             .bind(user.0.as_bytes().as_slice())
             .bind(now)
-            .fetch_all(&mut self.conn)
+            .fetch_all(self.conn()?)
             .await?;
         let mut held = BTreeSet::from([Bucket::everyone()]);
         for bucket in rows {
@@ -114,7 +127,7 @@ impl Eye {
     /// The live pointers: which records lie in which buckets.
     pub async fn pointers(&mut self) -> Result<BTreeMap<Bucket, BTreeMap<RecordId, Seq>>> {
         const SQL: &str = "select bucket, rec, seq from pointer where tenant = $1 and live = 1";
-        let rows = sqlx::query(SQL).bind(tenant().as_str()).fetch_all(&mut self.conn).await?;
+        let rows = sqlx::query(SQL).bind(tenant().as_str()).fetch_all(self.conn()?).await?;
         let mut pointers: BTreeMap<Bucket, BTreeMap<RecordId, Seq>> = BTreeMap::new();
         for row in rows {
             let bucket: String = row.try_get("bucket")?;
@@ -126,9 +139,8 @@ impl Eye {
 
     /// Every record.
     pub async fn records(&mut self) -> Result<Vec<Stored>> {
-        const SQL: &str =
-            "select rec, type, rv, state, meta, about from record where tenant = $1 and rv > 0 order by rec";
-        let rows = sqlx::query(SQL).bind(tenant().as_str()).fetch_all(&mut self.conn).await?;
+        const SQL: &str = "select rec, type, rv, state, meta, about from record where tenant = $1 and rv > 0 order by rec";
+        let rows = sqlx::query(SQL).bind(tenant().as_str()).fetch_all(self.conn()?).await?;
         rows.into_iter()
             .map(|row| {
                 let about: Option<Vec<u8>> = row.try_get("about")?;
@@ -147,7 +159,7 @@ impl Eye {
     /// The open rows of the quarantine: id, code and type.
     pub async fn quarantined(&mut self) -> Result<Vec<(Uuid, String, Option<String>)>> {
         const SQL: &str = "select q, code, type from quarantine where tenant = $1 and state = 'open' order by seq";
-        let rows = sqlx::query(SQL).bind(tenant().as_str()).fetch_all(&mut self.conn).await?;
+        let rows = sqlx::query(SQL).bind(tenant().as_str()).fetch_all(self.conn()?).await?;
         rows.into_iter()
             .map(|row| Ok((id(row.try_get("q")?)?, row.try_get("code")?, row.try_get("type")?)))
             .collect()
@@ -156,7 +168,7 @@ impl Eye {
     /// The sealed texts by their seal.
     pub async fn sealed(&mut self) -> Result<BTreeMap<ChangeId, Vec<u8>>> {
         const SQL: &str = "select change, body from seal_snapshot where tenant = $1";
-        let rows = sqlx::query(SQL).bind(tenant().as_str()).fetch_all(&mut self.conn).await?;
+        let rows = sqlx::query(SQL).bind(tenant().as_str()).fetch_all(self.conn()?).await?;
         rows.into_iter()
             .map(|row| Ok((ChangeId(id(row.try_get("change")?)?), row.try_get("body")?)))
             .collect()
@@ -164,11 +176,12 @@ impl Eye {
 
     /// The texts of a record's journal with their effective times, in order of receipt.
     pub async fn journal_of(&mut self, rec: RecordId) -> Result<Vec<(Seq, String, UnixMillis)>> {
-        const SQL: &str = "select seq, body, t_eff from change where tenant = $1 and rec = $2 order by seq";
+        const SQL: &str =
+            "select seq, body, t_eff from change where tenant = $1 and rec = $2 order by seq";
         let rows = sqlx::query(SQL)
             .bind(tenant().as_str())
             .bind(rec.0.as_bytes().as_slice())
-            .fetch_all(&mut self.conn)
+            .fetch_all(self.conn()?)
             .await?;
         rows.into_iter()
             .map(|row| {
@@ -192,7 +205,7 @@ impl Eye {
             "select count(*) from replica",
             "select coalesce(sum(known_n), 0) from replica",
         ] {
-            counts.push(sqlx::query_scalar(sql).fetch_one(&mut self.conn).await?);
+            counts.push(sqlx::query_scalar(sql).fetch_one(self.conn()?).await?);
         }
         Ok(counts)
     }

@@ -209,8 +209,7 @@ impl House {
         let mut tx = state.store.read().await?;
         let row = tx.devices().find(&tenant(), device).await?.context("a device")?;
         drop(tx);
-        let scope =
-            if row.state == DeviceState::Active { Scope::Full } else { Scope::Deposit };
+        let scope = if row.state == DeviceState::Active { Scope::Full } else { Scope::Deposit };
         let caller = TabletCaller {
             tenant: tenant(),
             user: row.user,

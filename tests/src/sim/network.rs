@@ -21,7 +21,13 @@ impl World {
     }
 
     /// A tablet sends a request.
-    pub(super) fn send(&mut self, at: usize, run: u32, attempt: AttemptId, body: String) -> Result<()> {
+    pub(super) fn send(
+        &mut self,
+        at: usize,
+        run: u32,
+        attempt: AttemptId,
+        body: String,
+    ) -> Result<()> {
         let tablet = self.tablets.get(at).context("a tablet")?;
         if !tablet.online {
             return Ok(());
@@ -117,7 +123,9 @@ impl World {
             Some(bytes) if body.contains("\"want\":{}") => {
                 body.replace("\"want\":{}", &format!("\"want\":{{\"max_bytes\":{bytes}}}"))
             }
-            Some(bytes) => body.replace("\"want\":{", &format!("\"want\":{{\"max_bytes\":{bytes},")),
+            Some(bytes) => {
+                body.replace("\"want\":{", &format!("\"want\":{{\"max_bytes\":{bytes},"))
+            }
         }
     }
 

@@ -34,7 +34,10 @@ impl Trace {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "worlds last days, which a double counts in milliseconds")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "worlds last days, which a double counts in milliseconds"
+)]
 fn millis_as_seconds(millis: i64) -> f64 {
     millis as f64 / 1_000.0
 }

@@ -138,7 +138,7 @@ impl World {
         self.tally.applied = self.eye.applied.len() as u64;
         let hash = self.trace.hash();
         let failure = outcome.err().map(|error| format!("{error:#}"));
-        let closed = self.eye.close().await;
+        let closed = self.eye.shut().await;
         self.house.close().await;
         let failure = failure.or_else(|| closed.err().map(|error| error.to_string()));
         let lines = self.trace.into_lines();
@@ -252,12 +252,7 @@ impl World {
             .is_some_and(|tablet| tablet.run == run && tablet.in_flight == Some(attempt))
     }
 
-    fn input_in_run(
-        &mut self,
-        tablet: usize,
-        run: u32,
-        input: Input<'_>,
-    ) -> Result<Option<usize>> {
+    fn input_in_run(&mut self, tablet: usize, run: u32, input: Input<'_>) -> Result<Option<usize>> {
         if self.tablets.get(tablet).is_some_and(|t| t.run == run && t.replica.is_some()) {
             self.input(tablet, input)?;
         }
