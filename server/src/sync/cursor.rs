@@ -13,39 +13,46 @@ const TOKEN_CHARS_MAX: usize = 512;
 
 /// Where a tablet's pull goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor {
+pub(crate) struct Cursor {
     /// The history that it belongs to.
-    pub epoch: EpochId,
+    pub(crate) epoch: EpochId,
     /// The head at the end of the last complete round of pages: payloads are deltas against it.
-    pub floor: Seq,
+    pub(crate) floor: Seq,
     /// The last row returned in this round.
-    pub at: Seq,
+    pub(crate) at: Seq,
     /// The change with seq = `at`: another id there proves a rollback.
-    pub id: ChangeId,
+    pub(crate) id: ChangeId,
+}
+
+impl Cursor {
+    /// The cursor of a tablet that was sent nothing.
+    pub const fn start(epoch: EpochId) -> Self {
+        Self { epoch, floor: Seq(0), at: Seq(0), id: ChangeId(Uuid::nil()) }
+    }
 }
 
 /// Where the paging of one bucket goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageToken {
+pub(crate) struct PageToken {
     /// The history that it belongs to.
-    pub epoch: EpochId,
+    pub(crate) epoch: EpochId,
     /// The bucket.
-    pub bucket: Bucket,
+    pub(crate) bucket: Bucket,
     /// The head when the paging began.
-    pub began_at: Seq,
+    pub(crate) began_at: Seq,
     /// The last record that was sent; the nil id at the beginning.
-    pub last: RecordId,
+    pub(crate) last: RecordId,
 }
 
 /// Writes and reads cursors and tokens.
 #[derive(Clone, Debug)]
-pub struct Notary {
+pub(crate) struct Notary {
     key: hmac::Key,
 }
 
 impl Notary {
     /// A notary with this secret.
-    pub fn new(secret: &[u8]) -> Self {
+    pub(crate) fn new(secret: &[u8]) -> Self {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
     }
 
@@ -76,7 +83,7 @@ impl Notary {
     }
 
     /// Writes a cursor for one device.
-    pub fn write_cursor(&self, device: DeviceId, cursor: &Cursor) -> String {
+    pub(crate) fn write_cursor(&self, device: DeviceId, cursor: &Cursor) -> String {
         let mut body = Vec::with_capacity(48 + MAC_BYTES);
         body.extend_from_slice(cursor.epoch.0.as_bytes());
         body.extend_from_slice(&cursor.floor.0.to_be_bytes());
@@ -86,7 +93,7 @@ impl Notary {
     }
 
     /// Reads a cursor of this device; `None` for every other text.
-    pub fn read_cursor(&self, device: DeviceId, text: &str) -> Option<Cursor> {
+    pub(crate) fn read_cursor(&self, device: DeviceId, text: &str) -> Option<Cursor> {
         let body = self.open("cursor", device, text)?;
         let mut rest = Reader(&body);
         let cursor = Cursor {
@@ -99,7 +106,7 @@ impl Notary {
     }
 
     /// Writes a page token for one device.
-    pub fn write_page(&self, device: DeviceId, token: &PageToken) -> String {
+    pub(crate) fn write_page(&self, device: DeviceId, token: &PageToken) -> String {
         let mut body = Vec::with_capacity(64 + MAC_BYTES);
         body.extend_from_slice(token.epoch.0.as_bytes());
         body.extend_from_slice(&token.began_at.0.to_be_bytes());
@@ -109,7 +116,7 @@ impl Notary {
     }
 
     /// Reads a page token of this device; `None` for every other text.
-    pub fn read_page(&self, device: DeviceId, text: &str) -> Option<PageToken> {
+    pub(crate) fn read_page(&self, device: DeviceId, text: &str) -> Option<PageToken> {
         let body = self.open("page", device, text)?;
         let mut rest = Reader(&body);
         let epoch = EpochId(rest.uuid()?);

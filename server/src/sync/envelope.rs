@@ -16,17 +16,17 @@ use sync_protocol::wire::{
 
 /// A request whose envelope could be read.
 #[derive(Debug)]
-pub struct Envelope<'a> {
+pub(crate) struct Envelope<'a> {
     request: SyncRequest<'a>,
     /// The history that the tablet knows.
-    pub epoch: Option<EpochId>,
+    pub(crate) epoch: Option<EpochId>,
     /// The text of its cursor.
-    pub cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
 }
 
 impl<'a> Envelope<'a> {
     /// Reads an envelope within its bounds.
-    pub fn read(text: &'a str) -> Result<Self, ApiError> {
+    pub(crate) fn read(text: &'a str) -> Result<Self, ApiError> {
         let request: SyncRequest<'a> =
             serde_json::from_str(text).map_err(|error| ApiError::bad_body(told(&error)))?;
         if request.v != VERSION {
@@ -47,7 +47,7 @@ impl<'a> Envelope<'a> {
     }
 
     /// The push: every change read and hashed.
-    pub fn push(&self, caller: &TabletCaller, cursor: Option<&Cursor>, now: UnixMillis) -> Push {
+    pub(crate) fn push(&self, caller: &TabletCaller, cursor: Option<Cursor>, now: UnixMillis) -> Push {
         let request = &self.request;
         Push {
             user: caller.user,
@@ -60,7 +60,7 @@ impl<'a> Envelope<'a> {
             lease: request.lease,
             clock: request.clock.clone(),
             epoch: request.epoch,
-            cursor_at: cursor.map(|cursor| cursor.at),
+            cursor,
             from: request.push.from,
             changes: request
                 .push
@@ -75,7 +75,7 @@ impl<'a> Envelope<'a> {
     }
 
     /// What the tablet says of its holdings.
-    pub fn holdings(&self, caller: &TabletCaller, cursor: Option<Cursor>) -> Holdings {
+    pub(crate) fn holdings(&self, caller: &TabletCaller, cursor: Option<Cursor>) -> Holdings {
         let request = &self.request;
         Holdings {
             user: caller.user,

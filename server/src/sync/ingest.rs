@@ -1,5 +1,6 @@
 //! The push: leases, numbering and the outcome of every change, for a group of tablets in one transaction.
 
+use super::cursor::Cursor;
 use super::desk::{Closed, Desk, KnownState, Receipt, SeqRef, Stamp, Wanted};
 use super::forms::FormBook;
 use super::incoming::{Incoming, Source};
@@ -17,89 +18,89 @@ use sync_protocol::id::{
 use sync_protocol::wire::{ChangeResult, Known, Purged, Status};
 
 /// The most bytes that a revoked device may deposit: 50 MiB.
-pub const DEPOSIT_BYTES_MAX: i64 = 50 * 1024 * 1024;
+pub(crate) const DEPOSIT_BYTES_MAX: i64 = 50 * 1024 * 1024;
 /// How long a device waits that has deposited too much.
 const DEPOSIT_RETRY_MS: u64 = 3_600_000;
 
 /// The push of one request, read and not yet judged.
 #[derive(Clone, Debug)]
-pub struct Push {
+pub(crate) struct Push {
     /// The user of the device.
-    pub user: UserId,
+    pub(crate) user: UserId,
     /// The device.
-    pub device: DeviceId,
+    pub(crate) device: DeviceId,
     /// Whether the device may only deposit.
-    pub deposit: bool,
+    pub(crate) deposit: bool,
     /// When the device was enrolled.
-    pub enrolled_at: UnixMillis,
+    pub(crate) enrolled_at: UnixMillis,
     /// When the request was received.
-    pub received_at: UnixMillis,
+    pub(crate) received_at: UnixMillis,
     /// The incarnation of the tablet's database.
-    pub replica: ReplicaId,
+    pub(crate) replica: ReplicaId,
     /// The attempt.
-    pub attempt: AttemptId,
+    pub(crate) attempt: AttemptId,
     /// The lease that the tablet shows.
-    pub lease: Option<LeaseId>,
+    pub(crate) lease: Option<LeaseId>,
     /// The tablet's clocks.
-    pub clock: ClockReading,
+    pub(crate) clock: ClockReading,
     /// The history that the tablet knows.
-    pub epoch: Option<EpochId>,
-    /// The `at` of its cursor.
-    pub cursor_at: Option<Seq>,
+    pub(crate) epoch: Option<EpochId>,
+    /// Its cursor.
+    pub(crate) cursor: Option<Cursor>,
     /// The n of the first change.
-    pub from: i64,
+    pub(crate) from: i64,
     /// The changes.
-    pub changes: Vec<Incoming>,
+    pub(crate) changes: Vec<Incoming>,
     /// Effective times given earlier.
-    pub stamps: BTreeMap<ChangeId, UnixMillis>,
+    pub(crate) stamps: BTreeMap<ChangeId, UnixMillis>,
     /// Quarantined changes that the tablet asks about.
-    pub open: Vec<ChangeId>,
+    pub(crate) open: Vec<ChangeId>,
     /// Buckets that it erased.
-    pub purged: Vec<Purged>,
+    pub(crate) purged: Vec<Purged>,
 }
 
 /// What a push became.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PushReceipt {
+pub(crate) struct PushReceipt {
     /// What the next new attempt must show.
-    pub lease: LeaseId,
+    pub(crate) lease: LeaseId,
     /// The largest n received without a gap.
-    pub known: Known,
+    pub(crate) known: Known,
     /// The largest n inside the last backup.
-    pub durable: Option<i64>,
+    pub(crate) durable: Option<i64>,
     /// The outcomes.
-    pub results: Vec<ChangeResult>,
+    pub(crate) results: Vec<ChangeResult>,
     /// The server's history.
-    pub epoch: EpochId,
+    pub(crate) epoch: EpochId,
 }
 
 /// What a group of pushes became.
 #[derive(Debug)]
-pub struct Ingested {
+pub(crate) struct Ingested {
     /// By push, in their order.
-    pub receipts: Vec<Result<PushReceipt, ApiError>>,
+    pub(crate) receipts: Vec<Result<PushReceipt, ApiError>>,
     /// The head after it.
-    pub head: Seq,
+    pub(crate) head: Seq,
     /// The buckets that have news.
-    pub buckets: BTreeSet<Bucket>,
+    pub(crate) buckets: BTreeSet<Bucket>,
 }
 
 /// Where a group is taken in.
 #[derive(Clone, Copy, Debug)]
-pub struct Room<'a> {
+pub(crate) struct Room<'a> {
     /// The tenant.
-    pub tenant: &'a Tenant,
+    pub(crate) tenant: &'a Tenant,
     /// Its forms.
-    pub book: &'a FormBook,
+    pub(crate) book: &'a FormBook,
     /// Chance.
-    pub random: &'a dyn Random,
+    pub(crate) random: &'a dyn Random,
     /// Now.
-    pub now: UnixMillis,
+    pub(crate) now: UnixMillis,
 }
 
 impl Room<'_> {
     /// A new quarantine id.
-    pub fn quarantine_id(&self) -> QuarantineId {
+    pub(crate) fn quarantine_id(&self) -> QuarantineId {
         QuarantineId(self.random.uuid_v7(self.now))
     }
 }
@@ -107,7 +108,7 @@ impl Room<'_> {
 /// Takes in a group of pushes in one transaction, which is still open afterwards.
 ///
 /// With `unread` the changes are stored in quarantine as they are: the server has failed on them before.
-pub async fn ingest(
+pub(crate) async fn ingest(
     tx: &mut Tx,
     room: Room<'_>,
     pushes: &[Push],
@@ -236,8 +237,8 @@ async fn admit(
     if push.epoch.is_some_and(|known| known != epoch) {
         return Err(ApiError::EpochChanged { epoch });
     }
-    if push.cursor_at.is_some_and(|at| at > head.seq) {
-        // The history was rolled back without a word: the caller begins a new epoch.
+    if push.cursor.is_some_and(|cursor| cursor.epoch != epoch || cursor.at > head.seq) {
+        // Of another history; or above the head, which was set back without a word: the caller begins a new epoch.
         return Err(ApiError::EpochChanged { epoch });
     }
     let moved = move_lease(
@@ -246,11 +247,11 @@ async fn admit(
         || LeaseId(room.random.uuid_v7(room.now)),
         room.now,
     )?;
-    let last = push.from + i64::try_from(push.changes.len()).unwrap_or(i64::MAX) - 1;
     if push.from < 1 || push.from > moved.known_n + 1 {
         return Err(ApiError::Gap { n: moved.known_n, id: moved.known_id });
     }
     if push.from <= moved.known_n && !push.changes.is_empty() {
+        let last = push.from + i64::try_from(push.changes.len()).unwrap_or_default() - 1;
         let range = tx.received().range(room.tenant, push.replica, push.from, last).await?;
         let forked = range.iter().any(|row| {
             let offset = usize::try_from(row.n - push.from).ok();

@@ -25,7 +25,7 @@ use crate::auth::access::Scope;
 use crate::extract::TabletCaller;
 use crate::problem::ApiError;
 use crate::state::AppState;
-use cursor::Notary;
+use cursor::{Cursor, Notary};
 use envelope::Envelope;
 use std::sync::Arc;
 use storage::Store;
@@ -83,21 +83,19 @@ pub async fn sync(state: &AppState, caller: &TabletCaller, text: &str) -> Result
     let now = state.clock.now();
     let envelope = Envelope::read(text)?;
     let cursor = match &envelope.cursor {
-        Some(text) => {
-            Some(service.notary.read_cursor(caller.device, text).ok_or(ApiError::BadCursor)?)
-        }
+        Some(text) => match service.notary.read_cursor(caller.device, text) {
+            None => return Err(unreadable_cursor(state, caller, &envelope).await?),
+            readable @ Some(_) => readable,
+        },
         None => None,
     };
-    if let Some(cursor) =
-        cursor.filter(|cursor| envelope.epoch.is_some_and(|epoch| epoch != cursor.epoch))
-    {
-        tracing::debug!("a cursor of epoch {} in a request of another", cursor.epoch);
-        return Err(ApiError::EpochChanged { epoch: present_epoch(state, caller).await? });
-    }
-    let push = envelope.push(caller, cursor.as_ref(), now);
+    let push = envelope.push(caller, cursor, now);
     let taken = service.writers.push(&caller.tenant, push).await;
     let receipt = match taken {
-        Err(ApiError::EpochChanged { epoch }) if envelope.epoch == Some(epoch) => {
+        Err(ApiError::EpochChanged { epoch })
+            if envelope.epoch.is_none_or(|known| known == epoch)
+                && cursor.is_some_and(|cursor| cursor.epoch == epoch) =>
+        {
             // The cursor was above the head: the store was set back without a word.
             return Err(begin_epoch(state, caller, epoch).await?);
         }
@@ -105,8 +103,9 @@ pub async fn sync(state: &AppState, caller: &TabletCaller, text: &str) -> Result
     };
     let book = service.library.book(&state.store, &caller.tenant, now).await?;
     if caller.scope == Scope::Deposit {
-        let cursor = envelope.cursor.as_deref().unwrap_or_default();
-        return Ok(answer::deposit(&receipt, cursor, &book, now));
+        let cursor = cursor.unwrap_or(Cursor::start(receipt.epoch));
+        let cursor = service.notary.write_cursor(caller.device, &cursor);
+        return Ok(answer::deposit(&receipt, &cursor, &book, now));
     }
     let holdings = envelope.holdings(caller, cursor);
     let mut tx = state.store.read().await?;
@@ -117,6 +116,17 @@ pub async fn sync(state: &AppState, caller: &TabletCaller, text: &str) -> Result
             Err(begin_epoch(state, caller, receipt.epoch).await?)
         }
     }
+}
+
+/// The epoch is checked before anything else, also before a cursor that cannot be read.
+async fn unreadable_cursor(
+    state: &AppState,
+    caller: &TabletCaller,
+    envelope: &Envelope<'_>,
+) -> Result<ApiError, ApiError> {
+    let epoch = present_epoch(state, caller).await?;
+    let is_present = envelope.epoch.is_none_or(|known| known == epoch);
+    Ok(if is_present { ApiError::BadCursor } else { ApiError::EpochChanged { epoch } })
 }
 
 async fn present_epoch(state: &AppState, caller: &TabletCaller) -> Result<EpochId, ApiError> {
