@@ -160,7 +160,7 @@ impl Virtual {
         profile: &Profile,
         key: DeviceKey,
         clock: Arc<dyn Clock>,
-        bucket: Bucket,
+        bucket: Option<Bucket>,
     ) -> Result<Self> {
         let (replica, _) = Replica::begin(profile.identity(), key.secret(), &mut OsChance);
         Ok(Self {
