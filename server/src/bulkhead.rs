@@ -1,8 +1,9 @@
 //! How much of each kind of work runs at once, so that one kind cannot sink the others.
 
 use crate::problem::ApiError;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Calls that prove identity, at once.
 pub const AUTH_AT_ONCE: usize = 64;
@@ -31,24 +32,24 @@ pub enum Gate {
 /// The semaphores.
 #[derive(Debug)]
 pub struct Bulkheads {
-    auth: Semaphore,
-    sync: Semaphore,
-    rest: Semaphore,
+    auth: Arc<Semaphore>,
+    sync: Arc<Semaphore>,
+    rest: Arc<Semaphore>,
 }
 
 impl Default for Bulkheads {
     fn default() -> Self {
         Self {
-            auth: Semaphore::new(AUTH_AT_ONCE),
-            sync: Semaphore::new(SYNC_AT_ONCE),
-            rest: Semaphore::new(REST_AT_ONCE),
+            auth: Arc::new(Semaphore::new(AUTH_AT_ONCE)),
+            sync: Arc::new(Semaphore::new(SYNC_AT_ONCE)),
+            rest: Arc::new(Semaphore::new(REST_AT_ONCE)),
         }
     }
 }
 
 impl Bulkheads {
     /// The semaphore of a gate.
-    pub const fn of(&self, gate: Gate) -> Option<&Semaphore> {
+    pub const fn of(&self, gate: Gate) -> Option<&Arc<Semaphore>> {
         match gate {
             Gate::Free => None,
             Gate::Auth => Some(&self.auth),
@@ -62,9 +63,9 @@ impl Bulkheads {
         &self,
         gate: Gate,
         chance: impl FnOnce(u64) -> u64,
-    ) -> Result<Option<SemaphorePermit<'_>>, ApiError> {
+    ) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
         let Some(semaphore) = self.of(gate) else { return Ok(None) };
-        match tokio::time::timeout(WAIT_MAX, semaphore.acquire()).await {
+        match tokio::time::timeout(WAIT_MAX, Arc::clone(semaphore).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(Some(permit)),
             Ok(Err(_)) => Err(ApiError::NotReady),
             Err(_) => {

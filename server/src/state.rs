@@ -3,10 +3,12 @@
 use crate::auth::access::Names;
 use crate::auth::failures::Failures;
 use crate::auth::keyring::{KeyError, Keyring};
+use crate::auth::nonce::Nonces;
 use crate::auth::password::Passwords;
 use crate::bulkhead::Bulkheads;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::extract::Bodies;
 use crate::live::Pokes;
 use crate::random::Random;
 use crate::sync::{Library, Means, Service};
@@ -47,6 +49,8 @@ pub struct Shared {
     pub config: Arc<Config>,
     /// The signing keys.
     pub keys: Keyring,
+    /// Nonces of assertions.
+    pub nonces: Nonces,
     /// The names in our access tokens.
     pub names: Names,
     /// Who waits for news.
@@ -59,6 +63,8 @@ pub struct Shared {
     pub failures: Failures,
     /// How much of each kind of work runs at once.
     pub bulkheads: Bulkheads,
+    /// The room that all bodies share.
+    pub bodies: Bodies,
     /// Fires when the server is to stop.
     pub stop: CancellationToken,
     /// The tasks that a stop waits for.
@@ -71,6 +77,7 @@ impl AppState {
     pub async fn open(parts: Parts) -> Result<Self, KeyError> {
         let Parts { store, clock, random, config } = parts;
         let keys = Keyring::open(&store, &*random, clock.now()).await?;
+        let nonces = Nonces::open(&store, &*random).await?;
         let names =
             Names { issuer: config.issuer().to_owned(), audience: config.audience.0.clone() };
         let pokes = Pokes::default();
@@ -88,12 +95,14 @@ impl AppState {
             random,
             config,
             keys,
+            nonces,
             names,
             pokes,
             sync,
             passwords: Passwords::default(),
             failures: Failures::default(),
             bulkheads: Bulkheads::default(),
+            bodies: Bodies::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             ready: AtomicBool::new(true),

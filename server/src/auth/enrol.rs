@@ -67,6 +67,10 @@ pub async fn enrol(
 ) -> Result<Enrolled, ApiError> {
     let now = state.clock.now();
     let hash = code_hash(tenant, &normal_code(code).ok_or(ApiError::Unauthorised)?);
+    // Look before the writer is taken: whoever guesses codes keeps nobody from writing.
+    if state.store.read().await?.codes().find(&hash).await?.is_none() {
+        return Err(ApiError::Unauthorised);
+    }
     let mut tx = state.store.write().await?;
     let found = tx.codes().find(&hash).await?;
     let good = |code: &EnrolmentCode| {

@@ -8,6 +8,7 @@ pub mod enrol;
 pub mod failures;
 pub mod jws;
 pub mod keyring;
+pub mod nonce;
 pub mod password;
 pub mod session;
 pub mod token;

@@ -1,28 +1,13 @@
-//! Nonces and access tokens: a fresh assertion of the device's key gives five minutes.
+//! Access tokens: a fresh assertion of the device's key gives five minutes.
 
 use super::access::{self, Bearer, Scope};
 use super::assertion;
 use super::device_key::DeviceKey;
 use super::jws::Refused;
-use super::secret_hash;
 use crate::problem::ApiError;
 use crate::state::AppState;
-use storage::{AuditEntry, Device, DeviceState, Tx};
-use sync_protocol::clock::UnixMillis;
+use storage::{AuditEntry, Device, DeviceState, StorageError, Tx};
 use sync_protocol::id::{DeviceId, Tenant};
-
-/// How long a nonce is good: five minutes.
-pub const NONCE_LIFETIME_MS: i64 = 5 * 60 * 1_000;
-
-/// Gives a nonce that is good for one assertion.
-pub async fn nonce(state: &AppState) -> Result<(String, UnixMillis), ApiError> {
-    let nonce = state.random.secret();
-    let expires_at = state.clock.now().plus(NONCE_LIFETIME_MS);
-    let mut tx = state.store.write().await?;
-    tx.nonces().issue(&secret_hash("nonce", &nonce), expires_at).await?;
-    tx.commit().await?;
-    Ok((nonce, expires_at))
-}
 
 /// Gives an access token for an assertion.
 pub async fn exchange(state: &AppState, text: &str) -> Result<(String, Scope), ApiError> {
@@ -34,9 +19,11 @@ pub async fn exchange(state: &AppState, text: &str) -> Result<(String, Scope), A
     let assertion = assertion::verify(text, device.id, &key, &audiences).map_err(refused)?;
 
     let now = state.clock.now();
+    let fresh = state.nonces.fresh(&assertion.nonce, now).ok_or_else(|| refused(Refused::Nonce))?;
     let mut tx = state.store.write().await?;
-    if !tx.nonces().take(&secret_hash("nonce", &assertion.nonce), now).await? {
-        return Err(refused(Refused::Nonce));
+    match tx.nonces().issue(&fresh.hash, fresh.expires_at).await {
+        Err(StorageError::AlreadyStored(_)) => return Err(refused(Refused::Nonce)),
+        noted => noted?,
     }
     let device = tx.devices().find(&tenant, device.id).await?.ok_or(ApiError::Unauthorised)?;
     if device.state == DeviceState::Stolen {

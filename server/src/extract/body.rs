@@ -1,12 +1,10 @@
-//! Reads a body within the bounds that its route declares.
+//! What a route takes as its body, and the text of one.
 
 use super::inflate::{Bomb, Encoding, INFLATED_BYTES_MAX, inflate};
 use crate::problem::{ApiError, Limits};
-use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
-use std::time::Duration;
 
 /// The largest body of a sync on the wire: 1 MiB.
 pub const SYNC_BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -16,8 +14,6 @@ pub const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 pub const CHANGE_BYTES_MAX: usize = 256 * 1024;
 /// The most changes in one push.
 pub const PUSH_CHANGES_MAX: usize = 200;
-/// How long a body may pause.
-const STALL_MAX: Duration = Duration::from_secs(30);
 /// From this size on the wire a body is inflated away from the async threads.
 const INLINE_BYTES_MAX: usize = 32 * 1024;
 
@@ -58,7 +54,7 @@ pub const fn limits(rule: BodyRule) -> Limits {
     }
 }
 
-fn too_large(rule: BodyRule, what: &'static str) -> ApiError {
+pub(super) fn too_large(rule: BodyRule, what: &'static str) -> ApiError {
     ApiError::TooLarge { what, limits: limits(rule) }
 }
 
@@ -75,9 +71,11 @@ impl<S: Send + Sync> FromRequest<S> for Text {
         expect_json(&parts.headers)?;
         let encoding = parts.headers.get(header::CONTENT_ENCODING);
         let encoding = Encoding::read(encoding.map(header::HeaderValue::as_bytes))?;
-        let wire = read(&parts.headers, body, rule).await?;
+        // The guard of the route has read the body within its bounds; what comes here is whole.
+        let wire = body.collect().await.map_err(|_| ApiError::bad_body("the body broke off"))?;
+        let wire = wire.to_bytes();
         let inflated = if encoding == Encoding::Identity {
-            wire
+            Vec::from(wire)
         } else if wire.len() <= INLINE_BYTES_MAX {
             named(rule, inflate(encoding, &wire, rule.inflated_bytes_max()))?
         } else {
@@ -102,29 +100,5 @@ fn expect_json(headers: &HeaderMap) -> Result<(), ApiError> {
     match essence {
         Some(essence) if essence.eq_ignore_ascii_case("application/json") => Ok(()),
         _ => Err(ApiError::UnsupportedMediaType),
-    }
-}
-
-async fn read(headers: &HeaderMap, mut body: Body, rule: BodyRule) -> Result<Vec<u8>, ApiError> {
-    const WHAT: &str = "the body";
-    let told = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    let told = told.and_then(|text| text.parse::<usize>().ok()).unwrap_or_default();
-    if told > rule.wire_bytes_max() {
-        return Err(too_large(rule, WHAT));
-    }
-    let mut wire = Vec::with_capacity(told);
-    loop {
-        let frame = tokio::time::timeout(STALL_MAX, body.frame()).await;
-        match frame.map_err(|_| ApiError::bad_body("the body stalled"))? {
-            None => return Ok(wire),
-            Some(Err(_)) => return Err(ApiError::bad_body("the body broke off")),
-            Some(Ok(frame)) => {
-                let Ok(bytes) = frame.into_data() else { continue };
-                if wire.len() + bytes.len() > rule.wire_bytes_max() {
-                    return Err(too_large(rule, WHAT));
-                }
-                wire.extend_from_slice(&bytes);
-            }
-        }
     }
 }

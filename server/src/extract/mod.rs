@@ -1,6 +1,7 @@
 //! What handlers take: bodies within their bounds, and callers who were admitted.
 
 mod body;
+mod budget;
 mod caller;
 mod inflate;
 mod json;
@@ -11,6 +12,7 @@ pub use body::{
     BodyRule, CHANGE_BYTES_MAX, PUSH_CHANGES_MAX, SMALL_BODY_BYTES_MAX, SYNC_BODY_BYTES_MAX, Text,
     limits,
 };
+pub use budget::{BODIES_BYTES_MAX, Bodies, Held};
 pub use caller::{AdminCaller, Caller, ConsoleCaller, Peer, Person, TabletCaller};
 pub use inflate::{INFLATED_BYTES_MAX, RATIO_MAX, inflate};
 pub use json::{Json, Parameters, Segment};

@@ -35,10 +35,10 @@ fn open(buffer: usize) -> Peer {
     let send = Box::pin(sink::unfold(send, async |send: mpsc::Sender<Message>, message| {
         send.send(message).await.map(|()| send)
     }));
-    let (say, receive) = mpsc::unbounded_channel();
-    let receive = Box::pin(stream::unfold(receive, async |mut receive| {
-        let message: Message = receive.recv().await?;
-        Some((Ok::<_, Infallible>(message), receive))
+    let (say, said) = mpsc::unbounded_channel();
+    let receive = Box::pin(stream::unfold(said, async |mut said| {
+        let message: Message = said.recv().await?;
+        Some((Ok::<_, Infallible>(message), said))
     }));
     let stop = CancellationToken::new();
     let gone = Arc::new(AtomicBool::new(false));

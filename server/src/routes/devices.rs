@@ -138,12 +138,10 @@ struct NonceAnswer {
     expires_at: Instant,
 }
 
-async fn nonce(
-    State(state): State<AppState>,
-) -> Result<(StatusCode, Answer<NonceAnswer>), ApiError> {
-    let (nonce, expires_at) = token::nonce(&state).await?;
+async fn nonce(State(state): State<AppState>) -> (StatusCode, Answer<NonceAnswer>) {
+    let (nonce, expires_at) = state.nonces.give(&*state.random, state.clock.now());
     let expires_at = Instant(expires_at);
-    Ok((StatusCode::CREATED, Answer(NonceAnswer { nonce, expires_at })))
+    (StatusCode::CREATED, Answer(NonceAnswer { nonce, expires_at }))
 }
 
 /// The proof of a device.

@@ -22,6 +22,8 @@ use crate::problem::ApiError;
 use crate::state::AppState;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse as _;
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
@@ -63,6 +65,7 @@ pub fn router_of(state: &AppState, routes: Vec<Route>) -> Router {
         .fallback(|| async { ApiError::NotFound { kind: "address" } })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_BYTES_MIN)))
+        .layer(CatchPanicLayer::custom(|_| ApiError::internal("a guard panicked").into_response()))
         .layer(from_fn_with_state(state.clone(), edge::around))
         .with_state(state.clone())
 }

@@ -2,17 +2,25 @@
 
 use crate::auth::admit::{Access, admit};
 use crate::bulkhead::Gate;
-use crate::extract::BodyRule;
+use crate::extract::{BodyRule, Held};
 use crate::problem::ApiError;
 use crate::state::AppState;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use std::time::Duration;
+use tracing::Instrument as _;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
+
+/// How long a handler may take. Its work goes on to its end even when the answer was given up.
+const CALL_MAX: Duration = Duration::from_secs(30);
+/// What a call that took too long is told to wait, in milliseconds.
+const SLOW_RETRY_MS: u64 = 5_000;
 
 /// A named schema with those that it needs.
 #[derive(Clone)]
@@ -192,18 +200,34 @@ struct Guard {
     body: BodyRule,
 }
 
-/// Waits for a turn, admits the caller, then lets the handler run.
+/// Admits the caller, reads the body, waits for a turn, then lets the handler run.
+///
+/// The handler runs in a task of its own: when the client leaves, no transaction is cut in the middle, and a panic ends
+/// one call only.
 async fn pass(
     State(guard): State<Guard>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
     let state = &guard.state;
-    let _turn = state.bulkheads.enter(guard.gate, |end| state.random.below(end)).await?;
     let caller = admit(state, guard.access, request.method(), request.headers()).await?;
+    let (parts, body) = request.into_parts();
+    let Held { bytes, room } = state.bodies.read(&parts.headers, body, guard.body).await?;
+    let mut request = Request::from_parts(parts, Body::from(bytes));
     if let Some(caller) = caller {
         request.extensions_mut().insert(caller);
     }
     request.extensions_mut().insert(guard.body);
-    Ok(next.run(request).await)
+    let turn = state.bulkheads.enter(guard.gate, |end| state.random.below(end)).await?;
+    let work = async move {
+        let response = next.run(request).await;
+        drop((turn, room));
+        response
+    };
+    let task = tokio::spawn(work.in_current_span());
+    match tokio::time::timeout(CALL_MAX, task).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(_)) => Err(ApiError::internal("a handler panicked")),
+        Err(_) => Err(ApiError::Overloaded { retry_after_ms: SLOW_RETRY_MS }),
+    }
 }

@@ -166,6 +166,25 @@ async fn a_stop_lets_a_running_call_finish_and_takes_no_new_connection() -> Test
     Ok(())
 }
 
+#[tokio::test]
+async fn bodies_that_drip_keep_nobody_waiting() -> TestResult {
+    let world = World::new().await?;
+    let served = Served::start(&world).await?;
+    let head = "POST /v1/token HTTP/1.1\r\nhost: genba\r\ncontent-type: application/json\r\n\
+        content-length: 1000\r\n\r\n{";
+    let mut dripping = Vec::new();
+    for _ in 0..=server::bulkhead::AUTH_AT_ONCE {
+        let mut stream = TcpStream::connect(served.addr).await?;
+        stream.write_all(head.as_bytes()).await?;
+        dripping.push(stream);
+    }
+    sleep(Duration::from_millis(200)).await;
+    let began = Instant::now();
+    assert_eq!(world.nonce().await.len(), 75);
+    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+    Ok(())
+}
+
 #[test]
 fn certificates_that_cannot_be_used_are_named() {
     let tls = server::config::Tls { cert: "/nowhere/c.pem".into(), key: "/nowhere/k.pem".into() };
