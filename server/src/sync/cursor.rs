@@ -26,7 +26,7 @@ pub(crate) struct Cursor {
 
 impl Cursor {
     /// The cursor of a tablet that was sent nothing.
-    pub const fn start(epoch: EpochId) -> Self {
+    pub(super) const fn start(epoch: EpochId) -> Self {
         Self { epoch, floor: Seq(0), at: Seq(0), id: ChangeId(Uuid::nil()) }
     }
 }

@@ -47,7 +47,12 @@ impl<'a> Envelope<'a> {
     }
 
     /// The push: every change read and hashed.
-    pub(crate) fn push(&self, caller: &TabletCaller, cursor: Option<Cursor>, now: UnixMillis) -> Push {
+    pub(crate) fn push(
+        &self,
+        caller: &TabletCaller,
+        cursor: Option<Cursor>,
+        now: UnixMillis,
+    ) -> Push {
         let request = &self.request;
         Push {
             user: caller.user,

@@ -9,50 +9,50 @@ use uuid::Uuid;
 
 /// Who sent a change, and how.
 #[derive(Clone, Copy, Debug)]
-pub struct Source {
+pub(crate) struct Source {
     /// How it came.
-    pub via: Via,
+    pub(crate) via: Via,
     /// Whose credentials it came with.
-    pub by: UserId,
+    pub(crate) by: UserId,
     /// The device, for a tablet's change.
-    pub device: Option<DeviceId>,
+    pub(crate) device: Option<DeviceId>,
     /// Whether the device may only deposit: all it sends goes to quarantine.
-    pub deposit: bool,
+    pub(crate) deposit: bool,
 }
 
 /// A change as it came.
 #[derive(Clone, Debug)]
-pub struct Incoming {
+pub(crate) struct Incoming {
     /// Its id, or one made of its hash where none can be read.
-    pub id: ChangeId,
+    pub(crate) id: ChangeId,
     /// The frozen bytes.
-    pub text: String,
+    pub(crate) text: String,
     /// Their SHA-256.
-    pub hash: Hash,
+    pub(crate) hash: Hash,
     /// The change, or why it is none.
-    pub read: Result<Change, Refusal>,
+    pub(crate) read: Result<Change, Refusal>,
     /// What a person in the quarantine sees of it.
-    pub claim: Claim,
+    pub(crate) claim: Claim,
 }
 
 /// What a change says of its record, as far as it can be read.
 #[derive(Clone, Debug, Default)]
-pub struct Claim {
+pub(crate) struct Claim {
     /// Whether `id` stands in the text.
-    pub has_id: bool,
+    pub(crate) has_id: bool,
     /// The record.
-    pub rec: Option<RecordId>,
+    pub(crate) rec: Option<RecordId>,
     /// Its kind.
-    pub kind: Option<RecordType>,
+    pub(crate) kind: Option<RecordType>,
     /// The bucket that its `new` names.
-    pub bucket: Option<Bucket>,
+    pub(crate) bucket: Option<Bucket>,
     /// The subject that its `new` names.
-    pub about: Option<RecordId>,
+    pub(crate) about: Option<RecordId>,
 }
 
 impl Incoming {
     /// Reads a frozen text.
-    pub fn read(text: String) -> Self {
+    pub(crate) fn read(text: String) -> Self {
         let hash = hash_of(text.as_bytes());
         let read = Change::parse(&text);
         let (id, claim) = match &read {
@@ -63,12 +63,12 @@ impl Incoming {
     }
 
     /// The id that stands in the text.
-    pub fn readable_id(&self) -> Option<ChangeId> {
+    pub(crate) fn readable_id(&self) -> Option<ChangeId> {
         self.claim.has_id.then_some(self.id)
     }
 
     /// When the change was made, by its author's wall clock, if that can be read.
-    pub fn at(&self) -> Option<UnixMillis> {
+    pub(crate) fn at(&self) -> Option<UnixMillis> {
         self.read.as_ref().ok().map(|change| change.at)
     }
 }
@@ -114,7 +114,7 @@ fn claim_of_unreadable(text: &str, hash: &Hash) -> (ChangeId, Claim) {
 
 /// Why an applied change is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Late {
+pub(crate) enum Late {
     /// A seal was live that its author had not seen.
     Sealed,
     /// Its author had seen the live seal.
@@ -125,7 +125,7 @@ pub enum Late {
 
 impl Late {
     /// The word on the wire.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Sealed => "sealed",
             Self::Amendment => "amendment",

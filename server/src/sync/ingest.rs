@@ -153,6 +153,13 @@ pub(crate) async fn ingest(
     }
     let asked: Vec<Vec<(ChangeId, Receipt)>> =
         pushes.iter().map(|push| asked(&desk, push)).collect();
+    for outcome in outcomes.iter_mut().flatten().flatten() {
+        // A change that came before what it waited for may have been applied since.
+        let hash = outcome.receipt.known.hash;
+        if let Some(known) = desk.known(outcome.id, Some(&hash)) {
+            outcome.receipt.known = known.clone();
+        }
+    }
     let closed = desk.close(tx).await?;
 
     number(tx, room, &rows, &closed, &mut replicas).await?;
@@ -182,8 +189,9 @@ pub(crate) async fn ingest(
                     None => None,
                 };
                 let seq = |seq| closed.seq(seq);
-                let pushed =
-                    outcome.iter().map(|(n, id, receipt)| result(Some(*n), *id, receipt, seq));
+                let pushed = outcome.iter().map(|Outcome { n, id, readable, receipt }| {
+                    result(Some(*n), readable.then_some(*id), receipt, seq)
+                });
                 let asked = asked.iter().map(|(id, receipt)| result(None, Some(*id), receipt, seq));
                 Ok(PushReceipt {
                     lease: replica.lease_cur,
@@ -328,8 +336,13 @@ struct ReceivedRef {
     seq: SeqRef,
 }
 
-/// The n, readable id and receipt of one change.
-type Outcome = (i64, Option<ChangeId>, Receipt);
+/// What became of one change of a push.
+struct Outcome {
+    n: i64,
+    id: ChangeId,
+    readable: bool,
+    receipt: Receipt,
+}
 
 fn take_push(
     desk: &mut Desk<'_>,
@@ -360,7 +373,12 @@ fn take_push(
             hash: incoming.hash,
             seq: receipt.known.seq,
         });
-        outcomes.push((n, incoming.readable_id(), receipt));
+        outcomes.push(Outcome {
+            n,
+            id: incoming.id,
+            readable: incoming.readable_id().is_some(),
+            receipt,
+        });
     }
     outcomes
 }
@@ -384,12 +402,11 @@ fn stamp(push: &Push, incoming: &Incoming) -> Stamp {
     }
 }
 
-/// Those of the changes asked about that are no longer open, or not by these bytes.
+/// Those of the asker's changes that are no longer open; of others' changes nothing is told.
 fn asked(desk: &Desk<'_>, push: &Push) -> Vec<(ChangeId, Receipt)> {
     let settled = push.open.iter().filter_map(|id| {
-        let known = desk.known(*id, None)?.clone();
-        let open = matches!(known.state, KnownState::Open(..));
-        (!open).then_some((*id, Receipt { repeated: false, known }))
+        let known = desk.settled(*id, push.user)?.clone();
+        Some((*id, Receipt { repeated: false, known }))
     });
     settled.collect()
 }

@@ -23,6 +23,7 @@ pub use writer::{Means, Writers};
 
 use crate::auth::access::Scope;
 use crate::extract::TabletCaller;
+use crate::fault::crash_point;
 use crate::problem::ApiError;
 use crate::state::AppState;
 use cursor::{Cursor, Notary};
@@ -110,7 +111,10 @@ pub async fn sync(state: &AppState, caller: &TabletCaller, text: &str) -> Result
     let holdings = envelope.holdings(caller, cursor);
     let mut tx = state.store.read().await?;
     match pull::pull(&mut tx, &caller.tenant, &service.notary, &holdings, now).await? {
-        pull::Pull::Answer(pulled) => Ok(answer::full(&receipt, pulled, &book, now)),
+        pull::Pull::Answer(pulled) => {
+            crash_point("pull.before_answer");
+            Ok(answer::full(&receipt, pulled, &book, now))
+        }
         pull::Pull::RolledBack => {
             drop(tx);
             Err(begin_epoch(state, caller, receipt.epoch).await?)

@@ -19,45 +19,45 @@ const LOAD_ROWS: usize = 64;
 
 /// What a tablet says of its holdings.
 #[derive(Clone, Debug)]
-pub struct Holdings {
+pub(crate) struct Holdings {
     /// Its user.
-    pub user: UserId,
+    pub(crate) user: UserId,
     /// The device.
-    pub device: DeviceId,
+    pub(crate) device: DeviceId,
     /// Its cursor; `None` to begin.
-    pub cursor: Option<Cursor>,
+    pub(crate) cursor: Option<Cursor>,
     /// Buckets that it holds completely.
-    pub have: Vec<Bucket>,
+    pub(crate) have: Vec<Bucket>,
     /// Buckets that are being paged.
-    pub snap: Vec<SnapToken>,
+    pub(crate) snap: Vec<SnapToken>,
     /// Bytes of records for this answer.
-    pub bytes_max: usize,
+    pub(crate) bytes_max: usize,
     /// Whether it wants sums.
-    pub sums: bool,
+    pub(crate) sums: bool,
 }
 
 /// What the tablet is sent.
 #[derive(Debug)]
-pub struct Pulled {
+pub(crate) struct Pulled {
     /// What it may no longer hold.
-    pub leave: Vec<Leave>,
+    pub(crate) leave: Vec<Leave>,
     /// What it is to hold.
-    pub enter: Vec<Enter>,
+    pub(crate) enter: Vec<Enter>,
     /// Records, as JSON texts of the wire.
-    pub records: Vec<String>,
+    pub(crate) records: Vec<String>,
     /// Where paging stands.
-    pub snap: Vec<SnapToken>,
+    pub(crate) snap: Vec<SnapToken>,
     /// Where the next pull goes on.
-    pub cursor: String,
+    pub(crate) cursor: String,
     /// Whether another page is ready.
-    pub more: bool,
+    pub(crate) more: bool,
     /// Sums of the held buckets.
-    pub sums: Option<Vec<BucketSum>>,
+    pub(crate) sums: Option<Vec<BucketSum>>,
 }
 
 /// A pull, or the news that the history was rolled back.
 #[derive(Debug)]
-pub enum Pull {
+pub(crate) enum Pull {
     /// The answer.
     Answer(Pulled),
     /// The cursor proves that the store was set back: a new epoch must begin.
@@ -65,7 +65,7 @@ pub enum Pull {
 }
 
 /// Evaluates the pull of one tablet.
-pub async fn pull(
+pub(crate) async fn pull(
     tx: &mut Tx,
     tenant: &Tenant,
     notary: &Notary,

@@ -19,6 +19,8 @@ use sync_protocol::value::hash_text;
 use sync_protocol::view::View;
 
 const NO_RECORD: ApiError = ApiError::NotFound { kind: "record" };
+/// The flags that keep a record out of lists that ask for no flag.
+const HIDING_FLAGS: [&str; 2] = ["deleted", "delete_conflict"];
 /// The flags by which a record is in the inbox of conflicts.
 const INBOX_FLAGS: [&str; 3] = ["conflict", "late", LEFT_SCOPE];
 
@@ -74,7 +76,7 @@ async fn open(state: &AppState, tenant: &Tenant, user: UserId) -> Result<Desk, A
     Ok(Desk { tx, readable, supervised })
 }
 
-/// Lists records; deleted ones only when their flag is asked for.
+/// Lists records; deleted ones, also with unseen edits, only when a flag is asked for.
 pub async fn list(
     state: &AppState,
     tenant: &Tenant,
@@ -87,11 +89,13 @@ pub async fn list(
         Some(_) => filter.buckets,
         None => readable.into_iter().collect(),
     };
-    let with_deleted = filter.flag.as_deref() == Some("deleted");
+    let asked = filter.flag.clone();
     let rows = tx.records().list(tenant, &filter).await?;
     let full = rows.len() >= usize::try_from(filter.limit).unwrap_or(usize::MAX);
     let next = rows.last().filter(|_| full).map(|row| row.rv);
-    let is_shown = |row: &Listed| with_deleted || !row.flags.iter().any(|flag| flag == "deleted");
+    let is_shown = |row: &Listed| {
+        asked.is_some() || !row.flags.iter().any(|flag| HIDING_FLAGS.contains(&flag.as_str()))
+    };
     Ok((rows.into_iter().map(Listed::from).filter(is_shown).collect(), next))
 }
 

@@ -258,6 +258,46 @@ fn take_server_change(
     }
 }
 
+/// The receipt of a command that was carried out before under this id; another change under it is a conflict.
+async fn repeated(
+    tx: &mut Tx,
+    room: Room<'_>,
+    desk: &Desk<'_>,
+    command: &Change,
+) -> Result<Option<Receipt>, ApiError> {
+    let Some(known) = desk.known(command.id, None).cloned() else { return Ok(None) };
+    let stored = tx.journal().bodies(room.tenant, &[command.id]).await?;
+    let is_same = |text: &str| {
+        Change::parse(text).is_ok_and(|stored| {
+            stored.rec == command.rec
+                && stored.by == command.by
+                && same_command(&stored.ops, &command.ops)
+        })
+    };
+    let mut texts = stored.into_iter().filter_map(|(_, body)| String::from_utf8(body).ok());
+    if texts.any(|text| is_same(&text)) {
+        Ok(Some(Receipt { repeated: true, known }))
+    } else {
+        Err(ApiError::Conflict { what: "this id was used for another change" })
+    }
+}
+
+/// Whether two commands ask for the same; what the server added to them is left out.
+fn same_command(stored: &[Op], asked: &[Op]) -> bool {
+    match (stored, asked) {
+        ([Op::Place { buckets: a, .. }], [Op::Place { buckets: b, .. }]) => a == b,
+        ([Op::Seal { rv: rv_a, view_hash: a, .. }], [Op::Seal { rv: rv_b, view_hash: b, .. }]) => {
+            rv_a == rv_b && a == b
+        }
+        ([Op::Unseal { why: a, .. }], [Op::Unseal { why: b, .. }]) => a == b,
+        ([Op::Accept { change: a, .. }], [Op::Accept { change: b, .. }]) => a == b,
+        ([Op::Aside { change: a, why: why_a, .. }], [Op::Aside { change: b, why: why_b, .. }]) => {
+            a == b && why_a == why_b
+        }
+        _ => false,
+    }
+}
+
 /// Closes the desk and tells what was made.
 async fn finish(
     tx: &mut Tx,

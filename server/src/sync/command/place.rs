@@ -1,10 +1,11 @@
 //! Moves: a record goes to other buckets, and what is about it goes along.
 
 use super::{
-    Done, finish, open_for, require_readable, require_role, server_change, take_server_change,
+    Done, finish, open_for, repeated, require_readable, require_role, server_change,
+    take_server_change,
 };
 use crate::problem::ApiError;
-use crate::sync::desk::{Desk, Receipt, Wanted};
+use crate::sync::desk::{Desk, Wanted};
 use crate::sync::ingest::Room;
 use crate::sync::rights;
 use std::collections::BTreeSet;
@@ -68,8 +69,11 @@ async fn place_all(
             return Err(ApiError::Forbidden { reason: NEEDED });
         }
     }
-    if let Some(known) = desk.known(id, None).cloned() {
-        return finish(tx, desk, vec![(id, Receipt { repeated: true, known })]).await;
+    let subject = desk.record(rec).ok_or(ApiError::NotFound { kind: "record" })?;
+    let op = Op::Place { buckets: to.iter().cloned().collect(), x: Vec::new() };
+    let asked = server_change(room, user, rec, &subject.kind, id, op);
+    if let Some(receipt) = repeated(tx, room, &desk, &asked).await? {
+        return finish(tx, desk, vec![(id, receipt)]).await;
     }
     let from = desk.files.get(&rec).map(|file| file.buckets.clone()).unwrap_or_default();
     let going: Vec<RecordId> = desk

@@ -1,6 +1,6 @@
 //! Seals, and the verdicts on what stands beside them.
 
-use super::{Done, finish, open_for, require_role, server_change, take_server_change};
+use super::{Done, finish, open_for, repeated, require_role, server_change, take_server_change};
 use crate::problem::ApiError;
 use crate::sync::desk::{Desk, Receipt};
 use crate::sync::forms::FormBook;
@@ -110,10 +110,17 @@ pub(super) async fn seal(
 ) -> Result<Done, ApiError> {
     let mut desk = open_for(tx, room, user, rec, seen.id).await?;
     require_role(&desk, room, user, rec, &[Role::Approver], APPROVER)?;
-    if let Some(known) = desk.known(seen.id, None).cloned() {
-        return finish(tx, desk, vec![(seen.id, Receipt { repeated: true, known })]).await;
-    }
     let kind = kind_of(&desk, rec)?;
+    let asked = Op::Seal {
+        rv: seen.rv,
+        covers: Vec::new(),
+        view_hash: seen.view_hash.clone(),
+        x: Vec::new(),
+    };
+    let asked = server_change(room, user, rec, &kind, seen.id, asked);
+    if let Some(receipt) = repeated(tx, room, &desk, &asked).await? {
+        return finish(tx, desk, vec![(seen.id, receipt)]).await;
+    }
     let mut journal = journal_of(tx, room, rec).await?;
     let sealed = seal_view(room.book, rec, &kind, &journal, room.now)?;
     let rv = desk
@@ -168,16 +175,17 @@ pub(super) async fn unseal(
 ) -> Result<Done, ApiError> {
     let mut desk = open_for(tx, room, user, rec, id).await?;
     require_role(&desk, room, user, rec, &[Role::Approver], APPROVER)?;
-    if let Some(known) = desk.known(id, None).cloned() {
-        return finish(tx, desk, vec![(id, Receipt { repeated: true, known })]).await;
-    }
+    let kind = kind_of(&desk, rec)?;
     let x = live_seals(&desk, rec);
-    if x.is_empty() {
+    let is_sealed = !x.is_empty();
+    let change = server_change(room, user, rec, &kind, id, Op::Unseal { x, why });
+    if let Some(receipt) = repeated(tx, room, &desk, &change).await? {
+        return finish(tx, desk, vec![(id, receipt)]).await;
+    }
+    if !is_sealed {
         return Err(ApiError::Conflict { what: "the record is not sealed" });
     }
-    let kind = kind_of(&desk, rec)?;
     let mut journal = journal_of(tx, room, rec).await?;
-    let change = server_change(room, user, rec, &kind, id, Op::Unseal { x, why });
     let receipt = command(&mut desk, room, &kind, &mut journal, change)?;
     finish(tx, desk, vec![(id, receipt)]).await
 }
@@ -192,22 +200,23 @@ pub(super) async fn judge(
     let Judgement { id, change: judged, aside } = judgement;
     let mut desk = open_for(tx, room, user, rec, id).await?;
     require_role(&desk, room, user, rec, &[Role::Approver], APPROVER)?;
-    if let Some(known) = desk.known(id, None).cloned() {
-        return finish(tx, desk, vec![(id, Receipt { repeated: true, known })]).await;
-    }
     let record = desk.record(rec).ok_or(ApiError::NotFound { kind: "record" })?;
-    if !record.beside.iter().any(|beside| beside.id == judged) {
-        return Err(ApiError::NotFound { kind: "change beside the seal" });
-    }
     let x: Vec<Dot> =
         record.verdicts.get(&judged).into_iter().flat_map(|live| live.keys().copied()).collect();
     let kind = record.kind.clone();
+    let is_beside = record.beside.iter().any(|beside| beside.id == judged);
     let op = match aside {
         None => Op::Accept { change: judged, x },
         Some(why) => Op::Aside { change: judged, x, why },
     };
-    let mut journal = journal_of(tx, room, rec).await?;
     let change = server_change(room, user, rec, &kind, id, op);
+    if let Some(receipt) = repeated(tx, room, &desk, &change).await? {
+        return finish(tx, desk, vec![(id, receipt)]).await;
+    }
+    if !is_beside {
+        return Err(ApiError::NotFound { kind: "change beside the seal" });
+    }
+    let mut journal = journal_of(tx, room, rec).await?;
     let receipt = command(&mut desk, room, &kind, &mut journal, change)?;
     finish(tx, desk, vec![(id, receipt)]).await
 }

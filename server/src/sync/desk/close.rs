@@ -18,17 +18,17 @@ const TITLE_CHARS_MAX: usize = 200;
 
 /// What a closed desk tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Closed {
+pub(crate) struct Closed {
     base: Seq,
     /// The head after it.
-    pub head: Seq,
+    pub(crate) head: Seq,
     /// The buckets that have news.
-    pub buckets: BTreeSet<Bucket>,
+    pub(crate) buckets: BTreeSet<Bucket>,
 }
 
 impl Closed {
     /// The seq that a reference became.
-    pub fn seq(&self, reference: SeqRef) -> Seq {
+    pub(crate) fn seq(&self, reference: SeqRef) -> Seq {
         match reference {
             SeqRef::Stored(seq) => seq,
             SeqRef::Taken(index) => seq_of(self.base, index),
@@ -42,7 +42,7 @@ fn seq_of(base: Seq, index: usize) -> Seq {
 
 impl Desk<'_> {
     /// Writes everything; the transaction is still open.
-    pub async fn close(mut self, tx: &mut Tx) -> Result<Closed, ApiError> {
+    pub(crate) async fn close(mut self, tx: &mut Tx) -> Result<Closed, ApiError> {
         self.supply_bases(tx).await?;
         let count = i64::try_from(self.taken.len()).unwrap_or(i64::MAX);
         let head = if count == 0 {

@@ -12,7 +12,7 @@ use sync_protocol::record::{Around, Record, SealClass, Stamped};
 use sync_protocol::seal::{self, Applied};
 
 /// Whether a form keeps what live siblings of a place replaced: narratives merge against it, states are checked by it.
-pub fn keeps_bases(form: &Form) -> impl Fn(&str, Option<&str>) -> bool {
+pub(crate) fn keeps_bases(form: &Form) -> impl Fn(&str, Option<&str>) -> bool {
     |field, cell| {
         matches!(form.policy(field, cell).view, ViewKind::KeepBoth { .. } | ViewKind::Status { .. })
     }
@@ -162,7 +162,7 @@ impl Desk<'_> {
     }
 
     /// Puts the state that the journal makes in the place of the one on the desk: after a seal or a verdict.
-    pub fn replace_record(&mut self, rec: RecordId, mut rebuilt: Record) {
+    pub(crate) fn replace_record(&mut self, rec: RecordId, mut rebuilt: Record) {
         let Some(file) = self.files.get_mut(&rec) else { return };
         if let Some(before) = &file.record {
             for field in before.fields.keys() {

@@ -7,8 +7,9 @@ mod judge;
 mod open;
 
 pub(crate) use close::Closed;
-pub use judge::keeps_bases;
-pub use open::{Wanted, read_record};
+pub(crate) use judge::keeps_bases;
+pub(crate) use open::Wanted;
+pub use open::read_record;
 
 use super::forms::FormBook;
 use super::incoming::{Claim, Incoming, Late, Source};
@@ -23,23 +24,23 @@ use sync_protocol::record::Record;
 use sync_protocol::value::Hash;
 
 /// The flag of a record with a change whose author no longer may write it.
-pub const LEFT_SCOPE: &str = "left_scope";
+pub(crate) const LEFT_SCOPE: &str = "left_scope";
 /// The flag of a change, and of its record, whose author's clock was off by more than five minutes.
-pub const CLOCK_SUSPECT: &str = "clock_suspect";
+pub(crate) const CLOCK_SUSPECT: &str = "clock_suspect";
 
 /// One record on the desk.
 #[derive(Debug)]
-pub struct File {
+pub(crate) struct File {
     /// The stored row; `None` for a record that does not exist yet.
-    pub row: Option<RecordRow>,
+    pub(crate) row: Option<RecordRow>,
     /// Its state; `None` until it exists.
-    pub record: Option<Record>,
+    pub(crate) record: Option<Record>,
     /// Where it has been.
-    pub stays: Vec<Stay>,
+    pub(crate) stays: Vec<Stay>,
     /// Where it lies.
-    pub buckets: BTreeSet<Bucket>,
+    pub(crate) buckets: BTreeSet<Bucket>,
     /// Flags that stay until somebody clears them.
-    pub sticky: BTreeSet<String>,
+    pub(crate) sticky: BTreeSet<String>,
     marks: Vec<(Marked, usize)>,
     entered: BTreeSet<Bucket>,
     left: BTreeSet<Bucket>,
@@ -71,7 +72,7 @@ enum Place {
 
 /// A seq that is already stored, or the index among those that this desk takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SeqRef {
+pub(crate) enum SeqRef {
     /// Stored.
     Stored(Seq),
     /// The index among the seqs taken here, from 0.
@@ -80,20 +81,22 @@ pub enum SeqRef {
 
 /// What is known of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub(crate) struct Known {
     /// The hash of its bytes.
-    pub hash: Hash,
+    pub(crate) hash: Hash,
     /// Its seq.
-    pub seq: SeqRef,
+    pub(crate) seq: SeqRef,
     /// Its effective time.
-    pub t_eff: UnixMillis,
+    pub(crate) t_eff: UnixMillis,
+    /// With whose credentials it came.
+    pub(crate) by: UserId,
     /// What became of it.
-    pub state: KnownState,
+    pub(crate) state: KnownState,
 }
 
 /// What became of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KnownState {
+pub(crate) enum KnownState {
     /// In the journal, marked late for this reason if for one.
     Applied(Option<String>),
     /// In quarantine.
@@ -104,14 +107,14 @@ pub enum KnownState {
 
 /// What this desk works on.
 #[derive(Debug)]
-pub struct Desk<'a> {
+pub(crate) struct Desk<'a> {
     tenant: &'a Tenant,
     book: &'a FormBook,
     now: UnixMillis,
     /// The records at hand.
-    pub files: BTreeMap<RecordId, File>,
+    pub(crate) files: BTreeMap<RecordId, File>,
     /// The grants of every author at hand.
-    pub grants: GrantsByUser,
+    pub(crate) grants: GrantsByUser,
     known: BTreeMap<ChangeId, Vec<Known>>,
     in_journal: BTreeSet<ChangeId>,
     waiting: Vec<Quarantined>,
@@ -122,22 +125,29 @@ pub struct Desk<'a> {
 
 /// What a change became, for the answer to its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
+pub(crate) struct Receipt {
     /// Whether it was known before.
-    pub repeated: bool,
+    pub(crate) repeated: bool,
     /// What is known of it now.
-    pub known: Known,
+    pub(crate) known: Known,
 }
 
 impl Desk<'_> {
     /// What is known of a change with these bytes; of one with other bytes if there is no such.
-    pub fn known(&self, id: ChangeId, hash: Option<&Hash>) -> Option<&Known> {
+    pub(crate) fn known(&self, id: ChangeId, hash: Option<&Hash>) -> Option<&Known> {
         let all = self.known.get(&id)?;
         all.iter().find(|known| hash.is_none_or(|hash| known.hash == *hash))
     }
 
+    /// What became of an author's change, unless it waits in quarantine, also under other bytes.
+    pub(crate) fn settled(&self, id: ChangeId, by: UserId) -> Option<&Known> {
+        let mut own = self.known.get(&id)?.iter().filter(|known| known.by == by);
+        let is_open = own.clone().any(|known| matches!(known.state, KnownState::Open(..)));
+        own.next().filter(|_| !is_open)
+    }
+
     /// The record of this id, if it exists.
-    pub fn record(&self, rec: RecordId) -> Option<&Record> {
+    pub(crate) fn record(&self, rec: RecordId) -> Option<&Record> {
         self.files.get(&rec)?.record.as_ref()
     }
 
@@ -150,7 +160,7 @@ impl Desk<'_> {
     /// Takes a change in: applies it, or stores it in quarantine; a known one is told what became of it.
     ///
     /// `qs` gives a quarantine id when one is needed.
-    pub fn take(
+    pub(crate) fn take(
         &mut self,
         incoming: Incoming,
         source: Source,
@@ -172,7 +182,7 @@ impl Desk<'_> {
     }
 
     /// Stores a change in quarantine without judging it.
-    pub fn set_aside(
+    pub(crate) fn set_aside(
         &mut self,
         incoming: Incoming,
         source: Source,
@@ -211,8 +221,13 @@ impl Desk<'_> {
                 (Place::Quarantine { q, code }, KnownState::Open(q, code))
             }
         };
-        let known =
-            Known { hash: incoming.hash, seq: SeqRef::Taken(index), t_eff: stamp.t_eff, state };
+        let known = Known {
+            hash: incoming.hash,
+            seq: SeqRef::Taken(index),
+            t_eff: stamp.t_eff,
+            by: source.by,
+            state,
+        };
         self.note_known(incoming.id, known.clone());
         let flags = if stamp.clock_suspect { CLOCK_SUSPECT.to_owned() } else { String::new() };
         self.taken.push(Taken {
@@ -238,9 +253,49 @@ impl Desk<'_> {
             }
             at += 1;
         }
+        for index in 0..self.taken.len() {
+            next.extend(self.take_after_all(index, rec));
+        }
         for rec in next {
             self.judge_waiting(rec);
         }
+    }
+
+    /// Applies a change of this desk that came before what it waited for; tells which record it created, if one.
+    fn take_after_all(&mut self, index: usize, rec: RecordId) -> Option<RecordId> {
+        let taken = self.taken.get(index)?;
+        let Place::Quarantine { code: Code::Forbidden | Code::UnknownType, .. } = taken.place
+        else {
+            return None;
+        };
+        let claim = &taken.incoming.claim;
+        if claim.rec != Some(rec) && claim.about != Some(rec) {
+            return None;
+        }
+        let (incoming, source) = (taken.incoming.clone(), taken.source);
+        let clock_suspect = !taken.flags.is_empty();
+        let stamp = Stamp { t_eff: taken.t_eff, t_recv: taken.t_recv, clock_suspect };
+        let late = self.judge_as(&incoming, &source, None).ok()?;
+        let change = incoming.read.as_ref().ok()?;
+        let (rec, late) = self.apply(change, stamp, late, index, source).ok()?;
+        self.note_applied(&incoming, stamp, source, late, index);
+        self.taken.get_mut(index)?.place = Place::Journal { rec, late };
+        change.home().map(|_| rec)
+    }
+
+    fn note_applied(
+        &mut self,
+        incoming: &Incoming,
+        stamp: Stamp,
+        source: Source,
+        late: Option<Late>,
+        index: usize,
+    ) {
+        self.in_journal.insert(incoming.id);
+        let state = KnownState::Applied(late.map(|late| late.as_str().to_owned()));
+        let (hash, seq) = (incoming.hash, SeqRef::Taken(index));
+        let known = Known { hash, seq, t_eff: stamp.t_eff, by: source.by, state };
+        self.note_known(incoming.id, known);
     }
 
     /// Tries to apply the quarantined change at `index` of those waiting; tells which record it created, if one.
@@ -250,40 +305,36 @@ impl Desk<'_> {
         by: Option<UserId>,
         why: Option<String>,
     ) -> Option<Option<RecordId>> {
-        let row = self.waiting.get(index)?;
+        let row = self.waiting.get(index).filter(|row| may_be_tried(&row.code, by.is_some()))?;
         let incoming = Incoming::read(String::from_utf8(row.body.clone()).ok()?);
         let source = Source { via: row.via, by: row.by, device: row.device, deposit: false };
         let late = self.judge_as(&incoming, &source, by).ok()?;
         let stamp = Stamp { t_eff: row.t_eff, t_recv: self.now, clock_suspect: false };
-        let row = self.waiting.remove(index);
-        let created = incoming
-            .read
-            .as_ref()
-            .ok()
-            .filter(|change| change.home().is_some())
-            .map(|change| change.rec);
-        self.known.remove(&incoming.id);
-        let q = row.q;
-        let known = self.settle(incoming, source, stamp, Ok(late), &mut || q);
-        if matches!(known.state, KnownState::Applied(_)) {
-            self.released.push((q, by, why));
-        } else {
-            // It failed on a bound while being applied: it stays where it was.
-            self.taken.pop();
-        }
+        let (q, taken_at) = (row.q, self.taken.len());
+        let change = incoming.read.as_ref().ok()?;
+        let (rec, late) = self.apply(change, stamp, late, taken_at, source).ok()?;
+        let created = change.home().map(|_| rec);
+        self.note_applied(&incoming, stamp, source, late, taken_at);
+        self.waiting.remove(index);
+        self.released.push((q, by, why));
+        self.taken.push(Taken {
+            incoming,
+            source,
+            t_eff: stamp.t_eff,
+            t_recv: stamp.t_recv,
+            flags: String::new(),
+            place: Place::Journal { rec, late },
+        });
         Some(created)
     }
 
     /// Releases one quarantined change at a person's word, then tries the later ones of its author and record.
     ///
     /// `false` when it still cannot be applied.
-    pub fn release_by(&mut self, q: QuarantineId, by: UserId, why: Option<String>) -> bool {
+    pub(crate) fn release_by(&mut self, q: QuarantineId, by: UserId, why: Option<String>) -> bool {
         let Some((index, row)) = self.waiting.iter().enumerate().find(|(_, row)| row.q == q) else {
             return false;
         };
-        if row.code == Code::IdReuse.as_str() {
-            return false;
-        }
         let (author, rec, seq) = (row.by, row.rec, row.seq);
         let Some(created) = self.release(index, Some(by), why) else { return false };
         let mut at = 0;
@@ -300,7 +351,7 @@ impl Desk<'_> {
     }
 
     /// Judges everything that waits again, in order of receipt.
-    pub fn judge_all_waiting(&mut self) {
+    pub(crate) fn judge_all_waiting(&mut self) {
         let mut at = 0;
         while at < self.waiting.len() {
             match self.release(at, None, None) {
@@ -312,25 +363,25 @@ impl Desk<'_> {
     }
 
     /// How many seqs this desk takes.
-    pub const fn taken(&self) -> usize {
+    pub(crate) const fn taken(&self) -> usize {
         self.taken.len()
     }
 }
 
 /// The times of a change at its receipt.
 #[derive(Clone, Copy, Debug)]
-pub struct Stamp {
+pub(crate) struct Stamp {
     /// Its effective time.
-    pub t_eff: UnixMillis,
+    pub(crate) t_eff: UnixMillis,
     /// When it was received.
-    pub t_recv: UnixMillis,
+    pub(crate) t_recv: UnixMillis,
     /// Whether its author's clock was off by more than five minutes.
-    pub clock_suspect: bool,
+    pub(crate) clock_suspect: bool,
 }
 
 impl Stamp {
     /// The stamp of a change that the server makes now.
-    pub const fn of_server(now: UnixMillis) -> Self {
+    pub(crate) const fn of_server(now: UnixMillis) -> Self {
         Self { t_eff: now, t_recv: now, clock_suspect: false }
     }
 }
@@ -357,6 +408,15 @@ fn quarantine_row(taken: &Taken, q: QuarantineId, code: Code, seq: Seq) -> Quara
         closed_by: None,
         closed_at: None,
         why: taken.incoming.read.as_ref().err().map(|refusal| refusal.why.clone()),
+    }
+}
+
+/// Whether a quarantined change is judged again: by itself when what it lacked may have come, or at a person's word.
+fn may_be_tried(code: &str, by_person: bool) -> bool {
+    match Code::parse(code) {
+        Some(Code::Forbidden | Code::UnknownType | Code::TooBig) => true,
+        Some(Code::Revoked | Code::BadOp) => by_person,
+        Some(Code::IdReuse) | None => false,
     }
 }
 

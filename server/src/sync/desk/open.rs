@@ -23,22 +23,22 @@ const WINDOW_MS: i64 = 24 * 3_600 * 1_000;
 
 /// What a group needs on the desk.
 #[derive(Debug, Default)]
-pub struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     /// The changes that will be taken.
-    pub incoming: Vec<&'a Incoming>,
+    pub(crate) incoming: Vec<&'a Incoming>,
     /// Changes whose outcome is asked for.
-    pub asked: Vec<ChangeId>,
+    pub(crate) asked: Vec<ChangeId>,
     /// Records beyond those of the changes.
-    pub records: BTreeSet<RecordId>,
+    pub(crate) records: BTreeSet<RecordId>,
     /// Users beyond the authors of the changes.
-    pub users: BTreeSet<UserId>,
+    pub(crate) users: BTreeSet<UserId>,
     /// Quarantined changes that will be released.
-    pub waiting: Vec<Quarantined>,
+    pub(crate) waiting: Vec<Quarantined>,
 }
 
 impl<'a> Desk<'a> {
     /// Reads and locks what is wanted.
-    pub async fn open(
+    pub(crate) async fn open(
         tx: &mut Tx,
         tenant: &'a Tenant,
         book: &'a FormBook,
@@ -143,7 +143,8 @@ impl From<Stored> for Known {
             Outcome::Quarantined { q, code: word } => KnownState::Open(q, code(word)),
             Outcome::Closed { q, code: word } => KnownState::Closed(q, code(word)),
         };
-        Self { hash: stored.hash, seq: SeqRef::Stored(stored.seq), t_eff: stored.t_eff, state }
+        let Stored { hash, t_eff, by, .. } = stored;
+        Self { hash, seq: SeqRef::Stored(stored.seq), t_eff, by, state }
     }
 }
 
