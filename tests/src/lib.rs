@@ -1,5 +1,6 @@
 //! Whole-system tests of Genba, and the programs that play them.
 
 pub mod bench;
+pub mod crash;
 pub mod field_day;
 pub mod sim;

@@ -13,31 +13,31 @@ use uuid::Uuid;
 
 /// What the server's disk is known to hold.
 #[derive(Debug)]
-pub struct Eye {
+pub(super) struct Eye {
     conn: Option<SqliteConnection>,
     /// The last seq that was looked at.
-    pub head: i64,
+    pub(super) head: i64,
     /// Every change on the server's disk, in journal or quarantine, by id, with the hashes of its texts.
-    pub has: BTreeMap<ChangeId, BTreeSet<Hash>>,
+    pub(super) has: BTreeMap<ChangeId, BTreeSet<Hash>>,
     /// Those in the journal.
-    pub applied: BTreeSet<ChangeId>,
+    pub(super) applied: BTreeSet<ChangeId>,
 }
 
 /// A record as it is stored.
 #[derive(Clone, Debug)]
-pub struct Stored {
+pub(super) struct Stored {
     /// Its id.
-    pub rec: RecordId,
+    pub(super) rec: RecordId,
     /// Its kind.
-    pub kind: String,
+    pub(super) kind: String,
     /// The seq of its last change.
-    pub rv: Seq,
+    pub(super) rv: Seq,
     /// Its body.
-    pub state: Vec<u8>,
+    pub(super) state: Vec<u8>,
     /// Its meta.
-    pub meta: Vec<u8>,
+    pub(super) meta: Vec<u8>,
     /// Its subject.
-    pub about: Option<RecordId>,
+    pub(super) about: Option<RecordId>,
 }
 
 fn id(bytes: Vec<u8>) -> Result<Uuid> {
@@ -46,7 +46,7 @@ fn id(bytes: Vec<u8>) -> Result<Uuid> {
 
 impl Eye {
     /// Opens the eye on a database and looks at all of it.
-    pub async fn open(file: &Path) -> Result<Self> {
+    pub(super) async fn open(file: &Path) -> Result<Self> {
         let mut eye = Self { conn: None, head: 0, has: BTreeMap::new(), applied: BTreeSet::new() };
         eye.wake(file).await?;
         eye.look().await?;
@@ -54,14 +54,14 @@ impl Eye {
     }
 
     /// Opens the file again; what was seen before still stands.
-    pub async fn wake(&mut self, file: &Path) -> Result<()> {
+    pub(super) async fn wake(&mut self, file: &Path) -> Result<()> {
         let options = SqliteConnectOptions::new().filename(file).read_only(true);
         self.conn = Some(options.connect().await?);
         Ok(())
     }
 
     /// Lets go of the file.
-    pub async fn shut(&mut self) -> Result<()> {
+    pub(super) async fn shut(&mut self) -> Result<()> {
         match self.conn.take() {
             Some(conn) => Ok(conn.close().await?),
             None => Ok(()),
@@ -73,7 +73,7 @@ impl Eye {
     }
 
     /// Looks at what is new: seqs have no gaps, texts are what their hash says.
-    pub async fn look(&mut self) -> Result<()> {
+    pub(super) async fn look(&mut self) -> Result<()> {
         const SQL: &str = "
             select seq, id, hash, body, 1 as applied from change where tenant = $1 and seq > $2
             union all
@@ -107,7 +107,7 @@ impl Eye {
     }
 
     /// The buckets that a user's tablets may hold at an instant.
-    pub async fn held(&mut self, user: UserId, now: i64) -> Result<BTreeSet<Bucket>> {
+    pub(super) async fn held(&mut self, user: UserId, now: i64) -> Result<BTreeSet<Bucket>> {
         const SQL: &str = "
             select bucket from grant_ where tenant = $1 and user_id = $2 and hold = 1
                and from_at <= $3 and (to_at is null or to_at > $3)";
@@ -125,7 +125,7 @@ impl Eye {
     }
 
     /// The live pointers: which records lie in which buckets.
-    pub async fn pointers(&mut self) -> Result<BTreeMap<Bucket, BTreeMap<RecordId, Seq>>> {
+    pub(super) async fn pointers(&mut self) -> Result<BTreeMap<Bucket, BTreeMap<RecordId, Seq>>> {
         const SQL: &str = "select bucket, rec, seq from pointer where tenant = $1 and live = 1";
         let rows = sqlx::query(SQL).bind(tenant().as_str()).fetch_all(self.conn()?).await?;
         let mut pointers: BTreeMap<Bucket, BTreeMap<RecordId, Seq>> = BTreeMap::new();
@@ -138,7 +138,7 @@ impl Eye {
     }
 
     /// Every record.
-    pub async fn records(&mut self) -> Result<Vec<Stored>> {
+    pub(super) async fn records(&mut self) -> Result<Vec<Stored>> {
         const SQL: &str = "select rec, type, rv, state, meta, about from record where tenant = $1 and rv > 0 order by rec";
         let rows = sqlx::query(SQL).bind(tenant().as_str()).fetch_all(self.conn()?).await?;
         rows.into_iter()
@@ -157,7 +157,7 @@ impl Eye {
     }
 
     /// The open rows of the quarantine: id, code and type.
-    pub async fn quarantined(&mut self) -> Result<Vec<(Uuid, String, Option<String>)>> {
+    pub(super) async fn quarantined(&mut self) -> Result<Vec<(Uuid, String, Option<String>)>> {
         const SQL: &str = "select q, code, type from quarantine where tenant = $1 and state = 'open' order by seq";
         let rows = sqlx::query(SQL).bind(tenant().as_str()).fetch_all(self.conn()?).await?;
         rows.into_iter()
@@ -166,7 +166,7 @@ impl Eye {
     }
 
     /// The sealed texts by their seal.
-    pub async fn sealed(&mut self) -> Result<BTreeMap<ChangeId, Vec<u8>>> {
+    pub(super) async fn sealed(&mut self) -> Result<BTreeMap<ChangeId, Vec<u8>>> {
         const SQL: &str = "select change, body from seal_snapshot where tenant = $1";
         let rows = sqlx::query(SQL).bind(tenant().as_str()).fetch_all(self.conn()?).await?;
         rows.into_iter()
@@ -175,7 +175,7 @@ impl Eye {
     }
 
     /// The texts of a record's journal with their effective times, in order of receipt.
-    pub async fn journal_of(&mut self, rec: RecordId) -> Result<Vec<(Seq, String, UnixMillis)>> {
+    pub(super) async fn journal_of(&mut self, rec: RecordId) -> Result<Vec<(Seq, String, UnixMillis)>> {
         const SQL: &str =
             "select seq, body, t_eff from change where tenant = $1 and rec = $2 order by seq";
         let rows = sqlx::query(SQL)
@@ -193,7 +193,7 @@ impl Eye {
     }
 
     /// What the server knows of replicas, changes, records, pointers and grants: everything that a replay must leave.
-    pub async fn fingerprint(&mut self) -> Result<Vec<i64>> {
+    pub(super) async fn fingerprint(&mut self) -> Result<Vec<i64>> {
         let mut counts = Vec::new();
         for sql in [
             "select seq from tenant_head",

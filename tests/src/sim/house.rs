@@ -19,26 +19,26 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 /// When every world begins: 2026-11-22T00:00:00Z.
-pub const BEGIN: i64 = 1_795_305_600_000;
+pub(super) const BEGIN: i64 = 1_795_305_600_000;
 /// How many people carry tablets; one more is the rogue, who may nothing.
-pub const PEOPLE: usize = 5;
+pub(super) const PEOPLE: usize = 5;
 
 const FORMS: [&str; 2] = [include_str!("visit.json"), include_str!("note.json")];
 /// The form that is published late.
-pub const LATE_FORM: &str = include_str!("late.json");
+pub(super) const LATE_FORM: &str = include_str!("late.json");
 
 /// The one tenant of a world.
-pub fn tenant() -> Tenant {
+pub(super) fn tenant() -> Tenant {
     "fire".parse().expect("one segment")
 }
 
 /// The buckets of a world.
-pub fn buckets() -> [Bucket; 3] {
+pub(super) fn buckets() -> [Bucket; 3] {
     ["station:a", "station:b", "station:c"].map(|text| text.parse().expect("a bucket"))
 }
 
 /// The enrolment of the person at this place.
-pub fn device(at: usize) -> DeviceId {
+pub(super) fn device(at: usize) -> DeviceId {
     DeviceId(Uuid::from_u128(0xD0_0000 + at as u128))
 }
 
@@ -80,15 +80,15 @@ static TEMPLATE: OnceCell<Template> = OnceCell::const_new();
 
 /// The server, its database, and its clock.
 #[derive(Debug)]
-pub struct House {
+pub(super) struct House {
     folder: Folder,
     clock: Arc<ManualClock>,
     random: Arc<SeededRandom>,
     state: Option<AppState>,
     /// Supervisor and approver everywhere.
-    pub boss: UserId,
+    pub(super) boss: UserId,
     /// Those who carry tablets, and the rogue at the end.
-    pub people: Vec<UserId>,
+    pub(super) people: Vec<UserId>,
 }
 
 fn options(folder: &Path) -> Options {
@@ -159,7 +159,7 @@ async fn make_template() -> Result<Template> {
 }
 
 /// A grant to be made.
-pub fn new_grant(
+pub(super) fn new_grant(
     user: UserId,
     bucket: Bucket,
     role: sync_protocol::form::Role,
@@ -172,7 +172,7 @@ pub fn new_grant(
 
 impl House {
     /// Opens the house of a world.
-    pub async fn build(seed: u64) -> Result<Self> {
+    pub(super) async fn build(seed: u64) -> Result<Self> {
         let template = TEMPLATE.get_or_try_init(make_template).await?;
         let folder = Folder::new()?;
         std::fs::write(folder.0.join("genba.db"), &template.bytes)?;
@@ -184,27 +184,27 @@ impl House {
     }
 
     /// The running server.
-    pub fn state(&self) -> Result<&AppState> {
+    pub(super) fn state(&self) -> Result<&AppState> {
         self.state.as_ref().context("the server is down")
     }
 
     /// The file of the database.
-    pub fn file(&self) -> PathBuf {
+    pub(super) fn file(&self) -> PathBuf {
         self.folder.0.join("genba.db")
     }
 
     /// Sets the server's clock.
-    pub fn set_clock(&self, now: i64) {
+    pub(super) fn set_clock(&self, now: i64) {
         self.clock.set(UnixMillis(now));
     }
 
     /// The operator, who makes grants and publishes forms.
-    pub fn operator() -> Actor {
+    pub(super) fn operator() -> Actor {
         Actor { tenant: tenant(), user: None }
     }
 
     /// `POST /v1/sync` by a device: the status and the body of the answer.
-    pub async fn sync(&self, device: DeviceId, body: &str) -> Result<(u16, Vec<u8>)> {
+    pub(super) async fn sync(&self, device: DeviceId, body: &str) -> Result<(u16, Vec<u8>)> {
         let state = self.state()?;
         let mut tx = state.store.read().await?;
         let row = tx.devices().find(&tenant(), device).await?.context("a device")?;
@@ -230,7 +230,7 @@ impl House {
     }
 
     /// A command; `Err` inside when the server refused it.
-    pub async fn command(&self, command: Command) -> Result<Result<Done, String>> {
+    pub(super) async fn command(&self, command: Command) -> Result<Result<Done, String>> {
         match self.state()?.sync.command(&tenant(), command).await {
             Ok(done) => Ok(Ok(done)),
             Err(problem) if problem.status().as_u16() >= 500 => {
@@ -249,26 +249,26 @@ impl House {
     }
 
     /// Stops and starts the server.
-    pub async fn restart(&mut self) -> Result<()> {
+    pub(super) async fn restart(&mut self) -> Result<()> {
         self.stop().await;
         self.state = Some(open(&self.folder.0, &self.clock, &self.random).await?);
         Ok(())
     }
 
     /// Stops the server for good.
-    pub async fn close(mut self) {
+    pub(super) async fn close(mut self) {
         self.stop().await;
     }
 
     /// Copies the database as it is.
-    pub async fn back_up(&mut self) -> Result<()> {
+    pub(super) async fn back_up(&mut self) -> Result<()> {
         self.stop().await;
         std::fs::copy(self.file(), self.folder.0.join("backup.db"))?;
         self.restart().await
     }
 
     /// Puts the copy in the place of the database; with a word to the operator, who begins a new epoch, or without.
-    pub async fn restore(&mut self, epoch: Option<Uuid>) -> Result<()> {
+    pub(super) async fn restore(&mut self, epoch: Option<Uuid>) -> Result<()> {
         self.stop().await;
         for leftover in ["genba.db-wal", "genba.db-shm"] {
             std::fs::remove_file(self.folder.0.join(leftover)).ok();

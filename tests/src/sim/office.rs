@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use storage::DeviceState;
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::form::Role;
-use sync_protocol::id::{ChangeId, QuarantineId, RecordId};
+use sync_protocol::id::{ChangeId, QuarantineId};
 use sync_protocol::record::{Record, RecordBody};
 use sync_protocol::seal;
 use sync_protocol::view::{self, View};

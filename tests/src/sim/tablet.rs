@@ -9,45 +9,45 @@ use sync_protocol::id::{AttemptId, ChangeId, EpochId, RecordId, Seq, UserId};
 use sync_protocol::replica::{Identity, Replica, Row, Step, Table, Write};
 
 /// The rows of a tablet's database.
-pub type Rows = BTreeMap<(Table, String), Vec<u8>>;
+pub(super) type Rows = BTreeMap<(Table, String), Vec<u8>>;
 
 /// What lies beside the database and is not copied with it by backups.
 const SECRET: &[u8] = b"kept beside the database";
 
 /// One tablet; a clone of it is another one of the same enrolment.
 #[derive(Clone, Debug)]
-pub struct Tablet {
+pub(super) struct Tablet {
     /// The place of its person.
-    pub person: usize,
+    pub(super) person: usize,
     /// Its user.
-    pub user: UserId,
+    pub(super) user: UserId,
     /// `None` while it is switched off.
-    pub replica: Option<Replica>,
+    pub(super) replica: Option<Replica>,
     /// What is on its disk.
-    pub rows: Rows,
+    pub(super) rows: Rows,
     /// An older copy of its disk.
-    pub saved: Option<Rows>,
+    pub(super) saved: Option<Rows>,
     /// Grows with every start, so that what was meant for an earlier run is not heard.
-    pub run: u32,
+    pub(super) run: u32,
     /// Its wall clock minus the true time.
-    pub offset: i64,
+    pub(super) offset: i64,
     /// When it was booted, in true time.
-    pub booted_at: i64,
+    pub(super) booted_at: i64,
     /// Names the boot.
-    pub boot: u32,
+    pub(super) boot: u32,
     /// Whether it has a network.
-    pub online: bool,
+    pub(super) online: bool,
     /// Whether its device was revoked.
-    pub revoked: bool,
+    pub(super) revoked: bool,
     /// The attempt whose answer it waits for.
-    pub in_flight: Option<AttemptId>,
+    pub(super) in_flight: Option<AttemptId>,
     /// The revision of each record that it has shown, by epoch.
-    pub seen: BTreeMap<RecordId, (Option<EpochId>, Seq)>,
+    pub(super) seen: BTreeMap<RecordId, (Option<EpochId>, Seq)>,
 }
 
 impl Tablet {
     /// A newly enrolled tablet.
-    pub fn begin(person: usize, user: UserId, now: i64, dice: &mut Dice) -> Self {
+    pub(super) fn begin(person: usize, user: UserId, now: i64, dice: &mut Dice) -> Self {
         let identity = Identity { device: house::device(person), user };
         let (replica, step) = Replica::begin(identity, SECRET, dice);
         let mut tablet = Self {
@@ -70,7 +70,7 @@ impl Tablet {
     }
 
     /// Starts from the disk; the step is the replica's first.
-    pub fn start(&mut self, dice: &mut Dice) -> Result<Step> {
+    pub(super) fn start(&mut self, dice: &mut Dice) -> Result<Step> {
         self.run += 1;
         self.in_flight = None;
         let (replica, step) =
@@ -80,14 +80,14 @@ impl Tablet {
     }
 
     /// Switches it off: what is not on the disk is gone.
-    pub fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.run += 1;
         self.replica = None;
         self.in_flight = None;
     }
 
     /// Its clocks.
-    pub fn clock(&self, now: i64) -> ClockReading {
+    pub(super) fn clock(&self, now: i64) -> ClockReading {
         ClockReading {
             now: Instant(UnixMillis(now + self.offset)),
             mono: now - self.booted_at,
@@ -96,7 +96,7 @@ impl Tablet {
     }
 
     /// Commits one local transaction.
-    pub fn commit(&mut self, writes: &[Write]) {
+    pub(super) fn commit(&mut self, writes: &[Write]) {
         for write in writes {
             let key = (write.table, write.key.clone());
             match &write.value {
@@ -107,7 +107,7 @@ impl Tablet {
     }
 
     /// The rows of its disk.
-    pub fn stored(&self) -> Vec<Row> {
+    pub(super) fn stored(&self) -> Vec<Row> {
         let row = |((table, key), value): (&(Table, String), &Vec<u8>)| Row {
             table: *table,
             key: key.clone(),
@@ -117,7 +117,7 @@ impl Tablet {
     }
 
     /// The frozen texts on its disk, also while it is switched off.
-    pub fn texts(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn texts(&self) -> impl Iterator<Item = &[u8]> {
         self.rows
             .iter()
             .filter(|((table, _), _)| *table == Table::Text)
@@ -125,13 +125,13 @@ impl Tablet {
     }
 
     /// How many changes wait for their result; 0 while it is switched off.
-    pub fn outbox(&self) -> usize {
+    pub(super) fn outbox(&self) -> usize {
         self.replica.as_ref().map_or(0, Replica::outbox_len)
     }
 }
 
 /// The id that stands in a frozen text.
-pub fn id_of(text: &[u8]) -> Option<ChangeId> {
+pub(super) fn id_of(text: &[u8]) -> Option<ChangeId> {
     let value: serde_json::Value = serde_json::from_slice(text).ok()?;
     value.get("id")?.as_str()?.parse().ok()
 }

@@ -2,7 +2,7 @@
 
 /// The lines of a world's history.
 #[derive(Clone, Debug)]
-pub struct Trace {
+pub(super) struct Trace {
     lines: Vec<String>,
     hash: u64,
 }
@@ -15,7 +15,7 @@ impl Default for Trace {
 
 impl Trace {
     /// Notes what happened at an instant.
-    pub fn note(&mut self, at: i64, what: impl AsRef<str>) {
+    pub(super) fn note(&mut self, at: i64, what: impl AsRef<str>) {
         let line = format!("{:>10.3}  {}", millis_as_seconds(at), what.as_ref());
         for byte in line.bytes() {
             self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
@@ -24,12 +24,12 @@ impl Trace {
     }
 
     /// The hash over all lines.
-    pub const fn hash(&self) -> u64 {
+    pub(super) const fn hash(&self) -> u64 {
         self.hash
     }
 
     /// The lines.
-    pub fn into_lines(self) -> Vec<String> {
+    pub(super) fn into_lines(self) -> Vec<String> {
         self.lines
     }
 }
