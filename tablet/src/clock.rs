@@ -41,12 +41,11 @@ impl Clock for SystemClock {
         )]
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Instant(UnixMillis(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)));
-        let (mono, boot) = match (&self.boot, uptime_ms()) {
-            (Some(boot), Some(mono)) => (mono, boot.clone()),
-            _ => {
-                let mono = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
-                (mono, self.run.clone())
-            }
+        let (mono, boot) = if let (Some(boot), Some(mono)) = (&self.boot, uptime_ms()) {
+            (mono, boot.clone())
+        } else {
+            let mono = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+            (mono, self.run.clone())
         };
         ClockReading { now, mono, boot }
     }

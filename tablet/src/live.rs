@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 /// Bytes of a message or a frame.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// A socket that says nothing for so long is taken as gone; the server pings every 20 seconds.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+const SILENCE_MAX: Duration = Duration::from_mins(1);
 /// The waits between two tries: doubled from the first to the last.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(30);
@@ -73,7 +73,8 @@ async fn run(api: Api, clock: Arc<dyn Clock>, mut after: Seq, pokes: mpsc::Sende
 async fn connect(api: &Api, clock: &dyn Clock) -> Result<WebSocketStream<Upgraded>, TabletError> {
     let key = generate_key();
     let response = api.open_socket(&key, clock.read().now.0).await?;
-    let accepted = response.headers().get("sec-websocket-accept").map(|value| value.as_bytes());
+    let accepted =
+        response.headers().get("sec-websocket-accept").map(reqwest::header::HeaderValue::as_bytes);
     if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
         return Err(TabletError::Unreadable("the live socket was not accepted".to_owned()));
     }

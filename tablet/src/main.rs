@@ -7,5 +7,5 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    cli::run(cli::Args::parse()).await
+    Box::pin(cli::run(cli::Args::parse())).await
 }

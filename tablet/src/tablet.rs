@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use sync_protocol::id::{AttemptId, ChangeId, RecordId};
-use sync_protocol::replica::{Chance, Draft, Input, Notice, Output, Replica, Step};
+use sync_protocol::replica::{Chance as _, Draft, Input, Notice, Output, Replica, Step};
 use sync_protocol::view::View;
 
 const DATABASE_FILE: &str = "tablet.db";
@@ -25,7 +25,7 @@ const LOCK_FILE: &str = "lock";
 /// A sync that a person waits for gives up after so many failures in a row.
 const FAILURES_MAX: u32 = 5;
 /// A sync that a person waits for does not sit out a longer wait than this.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Notices that nobody has taken are kept up to this number.
 const NOTICES_MAX: usize = 10_000;
 

@@ -148,16 +148,16 @@ fn answers(form: Option<&Form>, path: &str, typed: &str) -> Result<Vec<Edit>> {
 /// A position behind every row of a list.
 fn position_after(record: &Record, list: &str) -> String {
     let rows = record.lists.get(list).into_iter().flat_map(|rows| rows.values());
-    let last = rows.flat_map(|row| row.positions.values()).max();
-    let Some(last) = last else { return "a0".to_owned() };
-    let (head, tail) = last.split_at(last.len() - 1);
+    let greatest = rows.flat_map(|row| row.positions.values()).max();
+    let Some(greatest) = greatest else { return "a0".to_owned() };
+    let (head, tail) = greatest.split_at(greatest.len() - 1);
     match tail.bytes().next() {
         Some(digit @ (b'0'..=b'8' | b'A'..=b'Y' | b'a'..=b'y')) => {
             format!("{head}{}", char::from(digit + 1))
         }
         Some(b'9') => format!("{head}A"),
         Some(b'Z') => format!("{head}a"),
-        Some(_) | None => format!("{last}1"),
+        Some(_) | None => format!("{greatest}1"),
     }
 }
 

@@ -192,14 +192,13 @@ impl Virtual {
             Path::parse(&args.field).ok_or_else(|| anyhow!("{:?} is not a path", args.field))?;
         let text = format!("{round} {:0>width$x}", OsChance.bits(), width = args.bytes);
         let mut edits = vec![Edit::Set(path, object!(text))];
-        let rec = match self.records.get(number) {
-            Some(rec) => *rec,
-            None => {
-                let rec = RecordId(uuid::Uuid::from_u128(OsChance.bits()));
-                self.records.push(rec);
-                edits.insert(0, Edit::New(Home::In(self.home()?)));
-                rec
-            }
+        let rec = if let Some(rec) = self.records.get(number) {
+            *rec
+        } else {
+            let rec = RecordId(uuid::Uuid::from_u128(OsChance.bits()));
+            self.records.push(rec);
+            edits.insert(0, Edit::New(Home::In(self.home()?)));
+            rec
         };
         let draft = Draft { rec, kind: args.kind.clone(), sv: 1, edits };
         let reading = self.clock.read();
@@ -235,16 +234,13 @@ impl Virtual {
     async fn call(&mut self, attempt: AttemptId, body: &str) {
         let began = Instant::now();
         let now = self.clock.read().now.0;
-        match self.api.sync(body, now).await {
-            Ok(Reply { status, retry_after_ms, body }) => {
-                self.latencies.push(began.elapsed());
-                self.failures += usize::from(status != 200);
-                self.input(Input::Answer { attempt, status, retry_after_ms, body: &body });
-            }
-            Err(_) => {
-                self.failures += 1;
-                self.input(Input::Failed { attempt });
-            }
+        if let Ok(Reply { status, retry_after_ms, body }) = self.api.sync(body, now).await {
+            self.latencies.push(began.elapsed());
+            self.failures += usize::from(status != 200);
+            self.input(Input::Answer { attempt, status, retry_after_ms, body: &body });
+        } else {
+            self.failures += 1;
+            self.input(Input::Failed { attempt });
         }
     }
 

@@ -54,7 +54,7 @@ enum Command {
     },
     /// Begin a record.
     New {
-        /// The kind: fire_inspection, case_visit …
+        /// The kind: `fire_inspection`, `case_visit` …
         kind: RecordType,
         /// The record that it is about.
         #[arg(long, conflicts_with = "bucket", required_unless_present = "bucket")]
@@ -154,7 +154,7 @@ enum Command {
 
 /// Runs a command; failures are told on standard error.
 pub(crate) async fn run(args: Args) -> ExitCode {
-    match execute(args).await {
+    match Box::pin(execute(args)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
             out::complain(&failed);

@@ -104,7 +104,7 @@ fn body(tablet: &Tablet, form: &Form, view: &View) {
         Deleted::No => {}
         Deleted::Yes => say("  deleted"),
         Deleted::Contested => {
-            say("  deleted by somebody who had not seen every edit: a person has to decide")
+            say("  deleted by somebody who had not seen every edit: a person has to decide");
         }
     }
     for (path, field) in &view.fields {

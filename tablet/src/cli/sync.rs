@@ -89,18 +89,18 @@ fn tell(notice: &Notice) {
         }
         Notice::Settled(id) => say(format_args!("A person has decided on change {id}.")),
         Notice::Forked => {
-            say("This tablet was copied or restored: its changes were offered again.")
+            say("This tablet was copied or restored: its changes were offered again.");
         }
         Notice::EpochChanged => {
-            say("The server was restored: what its backup lacks is offered again.")
+            say("The server was restored: what its backup lacks is offered again.");
         }
         Notice::Left(bucket) => say(format_args!("{bucket} is not yours any more.")),
         Notice::Entered(bucket) => say(format_args!("{bucket} is complete.")),
         Notice::Differs(bucket) => {
-            say(format_args!("{bucket} differs from the server: it is fetched anew."))
+            say(format_args!("{bucket} differs from the server: it is fetched anew."));
         }
         Notice::Failed { status, why } => {
-            say(format_args!("No success ({status} {why}); trying again."))
+            say(format_args!("No success ({status} {why}); trying again."));
         }
         Notice::Synced { .. } => {}
     }

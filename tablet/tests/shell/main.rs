@@ -1,0 +1,5 @@
+//! The shell around the replica: its files, its calls, and what it does when they fail.
+
+mod calls;
+mod fake;
+mod files;
