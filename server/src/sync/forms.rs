@@ -39,7 +39,7 @@ impl FormBook {
 }
 
 /// How long a book is used before the store is asked whether it changed: another process may publish a form.
-pub const BOOK_AGE_MAX_MS: i64 = 5_000;
+pub(super) const BOOK_AGE_MAX_MS: i64 = 5_000;
 
 /// The books of all tenants, read from the store when they are first needed.
 #[derive(Debug, Default)]

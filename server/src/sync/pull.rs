@@ -234,12 +234,9 @@ impl<'a> Round<'a> {
             page.complete = true;
             return Ok(());
         }
+        // The rows of one seq come together, so a page never cuts inside one.
         let mut rows = tx.pointers().after(tenant, &buckets, self.at, PAGE_ROWS).await?;
         let cut = rows.len() >= usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);
-        if cut && let Some(last) = rows.last().map(|row| row.seq) {
-            // The rows of the last seq may not all be here: a page never cuts inside one seq.
-            rows.retain(|row| row.seq < last);
-        }
         let read_to = rows.last().map(|row| row.seq);
         rows.retain(|row| row.seq > self.since(&row.bucket));
         let seqs: Vec<&[Pointer]> = rows.chunk_by(|a, b| a.seq == b.seq).collect();

@@ -71,7 +71,7 @@ impl Writers {
     }
 
     /// Takes in a push; it is durable when this answers.
-    pub async fn push(&self, tenant: &Tenant, push: Push) -> Result<PushReceipt, ApiError> {
+    pub(crate) async fn push(&self, tenant: &Tenant, push: Push) -> Result<PushReceipt, ApiError> {
         let (send, answer) = oneshot::channel();
         self.hand_over(tenant, Job::Push(Box::new(push), send)).await?;
         answer.await.map_err(ApiError::caused)?

@@ -144,7 +144,11 @@ pub struct Done {
 }
 
 /// Carries out a command in a transaction, which is still open afterwards.
-pub async fn carry_out(tx: &mut Tx, room: Room<'_>, command: Command) -> Result<Done, ApiError> {
+pub(super) async fn carry_out(
+    tx: &mut Tx,
+    room: Room<'_>,
+    command: Command,
+) -> Result<Done, ApiError> {
     match command {
         Command::Edit { user, rec, id, kind, ops, seen_rv } => {
             edit::edit(tx, room, user, edit::Edit { rec, id, kind, ops, seen_rv }).await
