@@ -1,3 +1,5 @@
+//! The settings: what is taken, what is refused and with which words.
+
 use super::*;
 
 fn parsed(text: &str) -> Config {
