@@ -15,7 +15,7 @@ help: ## lists these commands
 	@echo "  ONCE=1 ends the demo after its day; SEEDS, FROM and KILLS bound the searches."
 
 demo: compiler ## plays a field day in the fictional city; the server stays up until Ctrl-C (ONCE=1: ends)
-	$(CARGO) build --quiet -p server -p tablet -p genba-tests --bin genba --bin genba-tablet --bin field_day
+	$(CARGO) build -p server -p tablet -p genba-tests --bin genba --bin genba-tablet --bin field_day
 	@ONCE=$(ONCE) target/debug/field_day </dev/null
 
 run: compiler ## runs the server on SQLite in ./genba-data, http://127.0.0.1:8080

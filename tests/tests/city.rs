@@ -8,6 +8,8 @@ use sync_protocol::clock::UnixMillis;
 use sync_protocol::form::{Form, Kind, Problem, Role, RowValues, Values};
 
 type Forms = BTreeMap<String, Form>;
+type Fields = BTreeMap<String, Value>;
+type Rows = BTreeMap<String, Vec<Value>>;
 
 /// Monday 23 November 2026, noon in Japan.
 const THE_DAY: &str = "2026-11-23T03:00:00.000Z";
@@ -32,9 +34,7 @@ fn bureaus() -> Result<Vec<Bureau>> {
 }
 
 /// Every edit of a record with its author: the first and those of its steps.
-fn edits(
-    record: &RecordEntry,
-) -> Vec<(&str, &BTreeMap<String, Value>, &BTreeMap<String, Vec<Value>>)> {
+fn edits(record: &RecordEntry) -> Vec<(&str, &Fields, &Rows)> {
     let first = (record.by.as_str(), &record.fields, &record.rows);
     let later = record.steps.iter().map(|step| (step.by.as_str(), &step.fields, &step.rows));
     std::iter::once(first).chain(later).collect()
@@ -108,10 +108,11 @@ fn every_reference_names_a_record_of_its_bureau_and_of_a_kind_that_the_form_take
             }
             let form = forms.get(&record.kind).context("known")?;
             for (path, value) in edits(record).into_iter().flat_map(|(_, fields, _)| fields) {
-                let Some(named) = value.as_str().and_then(|text| text.strip_prefix("ref:")) else {
+                let Some(subject) = value.as_str().and_then(|text| text.strip_prefix("ref:"))
+                else {
                     continue;
                 };
-                let kind = named.split(':').next().unwrap_or_default();
+                let kind = subject.split(':').next().unwrap_or_default();
                 let takes = form
                     .field(path)
                     .is_some_and(|field| field.to.iter().any(|to| to.to_string() == kind));

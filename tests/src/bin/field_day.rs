@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 use sync_protocol::clock::UnixMillis;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Set to `1`, it ends the demo after the day.
 const ONCE: &str = "ONCE";
@@ -17,9 +18,11 @@ async fn main() -> Result<ExitCode> {
     let once = std::env::var(ONCE).is_ok_and(|once| once == "1");
     let folder = std::env::temp_dir().join(format!("genba-demo-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let played = play(&folder, once).await;
-    std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    Ok(if played? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let so = play(&folder, once)
+        .await
+        .with_context(|| format!("the files of the day are in {}", folder.display()))?;
+    std::fs::remove_dir_all(&folder)?;
+    Ok(if so { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn play(folder: &Path, once: bool) -> Result<bool> {
@@ -32,7 +35,11 @@ async fn play(folder: &Path, once: bool) -> Result<bool> {
     if !once {
         tablets.all().for_each(genba_tests::field_day::crew::Crew::switch_off);
         world.tell_where_to_look();
-        tokio::signal::ctrl_c().await?;
+        let mut terminated = signal(SignalKind::terminate())?;
+        tokio::select! {
+            stopped = tokio::signal::ctrl_c() => stopped?,
+            _ = terminated.recv() => {}
+        }
     }
     world.server.stop()?;
     Ok(so)

@@ -28,6 +28,10 @@ impl Book {
     }
 
     /// Claims that `found` is `expected`.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a claim is written as it reads, with values"
+    )]
     pub fn claim<T: PartialEq + Debug>(&mut self, words: &str, found: T, expected: T) {
         let so = found == expected;
         self.note(words, so, || format!("expected {expected:?}, found {found:?}"));

@@ -8,14 +8,14 @@ use sync_protocol::change::{Home, Path as FieldPath, RowPath};
 use sync_protocol::id::{ChangeId, RecordId, RecordType};
 use sync_protocol::replica::{Draft, Edit, Notice, Outcome};
 use sync_protocol::view::{FieldView, View};
-use tablet::{Enrolment, ShiftedClock, SyncReport, SystemClock, Tablet};
+use tablet::{Clock, Enrolment, ShiftedClock, SyncReport, SystemClock, Tablet};
 
 /// A person with a tablet.
 #[derive(Debug)]
 pub struct Crew {
     tablet: Option<Tablet>,
     folder: PathBuf,
-    clock: Arc<ShiftedClock>,
+    clock: Arc<dyn Clock>,
     /// The login of its user.
     pub login: String,
 }
@@ -31,7 +31,7 @@ impl Crew {
         clock_off_ms: i64,
     ) -> Result<Self> {
         let clock = ShiftedClock::new(Arc::new(SystemClock::new(login.to_owned())), clock_off_ms);
-        let clock = Arc::new(clock);
+        let clock: Arc<dyn Clock> = Arc::new(clock);
         let enrolment = Enrolment {
             server: url.to_owned(),
             tenant: tenant.parse()?,
@@ -39,7 +39,7 @@ impl Crew {
             name: format!("{login} のタブレット"),
             ca: None,
         };
-        let tablet = Tablet::enrol(folder, &enrolment, clock.clone()).await?;
+        let tablet = Tablet::enrol(folder, &enrolment, Arc::clone(&clock)).await?;
         Ok(Self { tablet: Some(tablet), folder: folder.to_owned(), clock, login: login.to_owned() })
     }
 
@@ -50,7 +50,7 @@ impl Crew {
 
     /// Switches it on again.
     pub async fn switch_on(&mut self) -> Result<()> {
-        self.tablet = Some(Tablet::open(&self.folder, self.clock.clone()).await?);
+        self.tablet = Some(Tablet::open(&self.folder, Arc::clone(&self.clock)).await?);
         Ok(())
     }
 

@@ -5,7 +5,6 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use server::admin::Actor;
 use server::admin::import::{self, Row, record_id};
-use server::random::Random as _;
 use server::state::AppState;
 use server::sync::{Command, reading};
 use std::collections::BTreeMap;
