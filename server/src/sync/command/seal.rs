@@ -2,7 +2,7 @@
 
 use super::{Done, finish, open_for, repeated, require_role, server_change, take_server_change};
 use crate::problem::ApiError;
-use crate::sync::desk::{Desk, Receipt};
+use crate::sync::desk::{Desk, LEFT_SCOPE, Receipt};
 use crate::sync::forms::FormBook;
 use crate::sync::ingest::Room;
 use std::collections::BTreeSet;
@@ -18,6 +18,7 @@ use sync_protocol::view::{self, View};
 /// The most changes that one seal covers: their ids fit into one frozen text.
 pub(super) const COVERED_MAX: usize = 5_000;
 const APPROVER: &str = "the role approver where the record lies";
+const OVERSEER: &str = "the role approver or supervisor where the record lies";
 
 /// What an approver saw.
 pub(super) struct Seen {
@@ -199,12 +200,17 @@ pub(super) async fn judge(
 ) -> Result<Done, ApiError> {
     let Judgement { id, change: judged, aside } = judgement;
     let mut desk = open_for(tx, room, user, rec, id).await?;
-    require_role(&desk, room, user, rec, &[Role::Approver], APPROVER)?;
     let record = desk.record(rec).ok_or(ApiError::NotFound { kind: "record" })?;
     let x: Vec<Dot> =
         record.verdicts.get(&judged).into_iter().flat_map(|live| live.keys().copied()).collect();
     let kind = record.kind.clone();
     let is_beside = record.beside.iter().any(|beside| beside.id == judged);
+    if is_beside {
+        require_role(&desk, room, user, rec, &[Role::Approver], APPROVER)?;
+    } else {
+        require_role(&desk, room, user, rec, &[Role::Approver, Role::Supervisor], OVERSEER)?;
+    }
+    let accepts = aside.is_none();
     let op = match aside {
         None => Op::Accept { change: judged, x },
         Some(why) => Op::Aside { change: judged, x, why },
@@ -213,12 +219,41 @@ pub(super) async fn judge(
     if let Some(receipt) = repeated(tx, room, &desk, &change).await? {
         return finish(tx, desk, vec![(id, receipt)]).await;
     }
-    if !is_beside {
+    let receipt = if is_beside {
+        let mut journal = journal_of(tx, room, rec).await?;
+        command(&mut desk, room, &kind, &mut journal, change)?
+    } else {
+        acknowledge(tx, room, &mut desk, judged, accepts, &change).await?
+    };
+    finish(tx, desk, vec![(id, receipt)]).await
+}
+
+/// Somebody looked at a change whose author no longer may write here: its mark goes. It is in the view already, so
+/// setting it aside would be an edit.
+async fn acknowledge(
+    tx: &mut Tx,
+    room: Room<'_>,
+    desk: &mut Desk<'_>,
+    judged: ChangeId,
+    accepts: bool,
+    change: &Change,
+) -> Result<Receipt, ApiError> {
+    let journal = tx.journal().of_record(room.tenant, change.rec).await?;
+    let is_marked = |row: &&ChangeRow| row.late.as_deref() == Some(LEFT_SCOPE);
+    let marked: Vec<ChangeId> = journal.iter().filter(is_marked).map(|row| row.id).collect();
+    if !marked.contains(&judged) {
         return Err(ApiError::NotFound { kind: "change beside the seal" });
     }
-    let mut journal = journal_of(tx, room, rec).await?;
-    let receipt = command(&mut desk, room, &kind, &mut journal, change)?;
-    finish(tx, desk, vec![(id, receipt)]).await
+    if !accepts {
+        let detail = "the change is applied: edit the record instead";
+        return Err(ApiError::unprocessable("applied", detail));
+    }
+    let receipt = take_server_change(desk, room, change)?;
+    tx.journal().set_late(room.tenant, judged, None).await?;
+    if marked.len() == 1 {
+        desk.clear_flag(change.rec, LEFT_SCOPE);
+    }
+    Ok(receipt)
 }
 
 /// Takes the change of a command about seals, and shows the record as its journal now makes it.

@@ -151,6 +151,13 @@ impl Desk<'_> {
         self.files.get(&rec)?.record.as_ref()
     }
 
+    /// Takes a flag that stays until somebody clears it off a record.
+    pub(crate) fn clear_flag(&mut self, rec: RecordId, flag: &str) {
+        if let Some(file) = self.files.get_mut(&rec) {
+            file.sticky.remove(flag);
+        }
+    }
+
     fn note_known(&mut self, id: ChangeId, known: Known) {
         let all = self.known.entry(id).or_default();
         all.retain(|other| other.hash != known.hash);
