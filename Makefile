@@ -42,7 +42,7 @@ sim: compiler ## simulated worlds: SEEDS of them beginning with FROM
 	$(CARGO) run --release -p genba-tests --bin simulate -- --seeds $(SEEDS) --from $(FROM) </dev/null
 
 crash: compiler postgres ## kills the real server KILLS times on each engine and looks for lost acknowledgements
-	$(CARGO) build -p server --bin genba --features faults
+	$(CARGO) build -p genba-tests --features faults --bin genba_with_faults
 	$(CARGO) run -p genba-tests --features faults --bin crash -- --kills $(KILLS) </dev/null
 
 # What a fresh machine lacks. As root on Debian it is installed; otherwise the recipe says what to install and stops.

@@ -125,8 +125,7 @@ impl Site {
             device: person.device,
             scope: Scope::Full,
         };
-        sign(&self.keys, &self.names, bearer, Uuid::from_u128(1), now)
-            .expect("a stored key signs")
+        sign(&self.keys, &self.names, bearer, Uuid::from_u128(1), now).expect("a stored key signs")
     }
 }
 

@@ -1,0 +1,1 @@
+//! Every planted fault is caught.
