@@ -147,7 +147,7 @@ pub enum ApiError {
     #[error("unsupported content encoding")]
     UnsupportedEncoding,
     /// Understood and impossible.
-    #[error("unprocessable: {reason}")]
+    #[error("{detail} ({reason})")]
     Unprocessable {
         /// A stable word for a client.
         reason: &'static str,

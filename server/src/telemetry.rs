@@ -8,6 +8,7 @@ use axum::response::Response;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::time::Duration;
+use sync_protocol::id::DeviceId;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -41,12 +42,34 @@ where
         .finish()
 }
 
+/// Has panics logged by their place only: what they say may quote what a person wrote.
+pub fn hush_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panicked");
+    }));
+}
+
+/// The name of a method that we know; others are what a stranger typed.
+pub(crate) fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::PATCH => "PATCH",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
 /// Writes the line of one call, counts it, and tells the chain of causes of a failure of ours.
-pub(crate) fn told(method: &Method, route: &str, response: &Response, elapsed: Duration) {
+pub(crate) fn told(method: &'static str, route: &str, response: &Response, elapsed: Duration) {
     let status = response.status();
     let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     let labels = [
-        ("method", method.as_str().to_owned()),
+        ("method", method.to_owned()),
         ("route", route.to_owned()),
         ("status", status.as_str().to_owned()),
     ];
@@ -66,6 +89,12 @@ pub(crate) fn told(method: &Method, route: &str, response: &Response, elapsed: D
     } else {
         tracing::debug!(status = status.as_u16(), elapsed_ms, "call");
     }
+}
+
+/// Raises the alarm that a stolen device calls.
+pub(crate) fn stolen_device_calls(device: DeviceId) {
+    tracing::error!(alarm = "stolen_device", device.id = %device, "a stolen device calls");
+    metrics::counter!("genba_alarms_total", "alarm" => "stolen_device").increment(1);
 }
 
 /// An error and its causes in one line.

@@ -36,13 +36,24 @@ pub fn role_word(role: Role) -> String {
 
 /// Gives a grant.
 pub async fn create(state: &AppState, actor: &Actor, new: NewGrant) -> Result<Grant, ApiError> {
+    let id = state.random.uuid_v7(state.clock.now());
+    create_as(state, actor, id, new).await
+}
+
+/// Gives a grant under an id of the caller's: the same grant sent twice is one.
+pub async fn create_as(
+    state: &AppState,
+    actor: &Actor,
+    id: Uuid,
+    new: NewGrant,
+) -> Result<Grant, ApiError> {
     let now = state.clock.now();
     let from_at = new.from_at.unwrap_or(now);
     if new.to_at.is_some_and(|to_at| to_at <= from_at) {
         return Err(ApiError::unprocessable("bad_period", "a grant ends after it begins"));
     }
     let grant = Grant {
-        id: state.random.uuid_v7(now),
+        id,
         user: new.user,
         bucket: new.bucket,
         role: role_word(new.role),
@@ -54,6 +65,12 @@ pub async fn create(state: &AppState, actor: &Actor, new: NewGrant) -> Result<Gr
     };
     let mut tx = state.store.write().await?;
     users::found(&mut tx, &actor.tenant, new.user).await?;
+    if let Some(there) = tx.grants().find(&actor.tenant, grant.id).await? {
+        let same = (there.user, &there.bucket, &there.role, there.hold)
+            == (grant.user, &grant.bucket, &grant.role, grant.hold);
+        let what = "another grant has this id";
+        return if same { Ok(there) } else { Err(ApiError::Conflict { what }) };
+    }
     tx.grants().insert(&actor.tenant, &grant).await?;
     let until = grant.to_at.map_or_else(String::new, |to_at| to_at.to_string());
     let detail = format!(

@@ -5,6 +5,7 @@ use super::{jws, session};
 use crate::extract::{Caller, ConsoleCaller, TabletCaller};
 use crate::problem::ApiError;
 use crate::state::AppState;
+use crate::telemetry;
 use axum::http::{HeaderMap, Method, header};
 use storage::DeviceState;
 
@@ -115,6 +116,7 @@ pub async fn tablet(state: &AppState, token: &str) -> Result<TabletCaller, ApiEr
     drop(tx);
     let device = device.filter(|device| device.user == claims.sub).ok_or(ApiError::Unauthorised)?;
     if device.state == DeviceState::Stolen {
+        telemetry::stolen_device_calls(device.id);
         return Err(ApiError::DeviceStolen);
     }
     let user = user.ok_or(ApiError::Unauthorised)?;

@@ -74,23 +74,28 @@ pub async fn enrol(
     let mut tx = state.store.write().await?;
     let found = tx.codes().find(&hash).await?;
     let good = |code: &EnrolmentCode| {
-        code.tenant == *tenant
-            && code.used_at.is_none()
-            && now < code.expires_at
-            && code.attempts < ATTEMPTS_MAX
+        code.tenant == *tenant && now < code.expires_at && code.attempts < ATTEMPTS_MAX
     };
     let code = found.filter(good).ok_or(ApiError::Unauthorised)?;
     let key = match key {
         Ok(key) => key,
-        Err(refused) => {
+        Err(refused) if code.used_at.is_none() => {
             tx.codes().failed(&hash).await?;
             tx.commit().await?;
             return Err(refused);
         }
+        Err(_) => return Err(ApiError::Unauthorised),
     };
     let user = tx.users().find(tenant, code.user).await?.filter(|user| user.active);
     let user = user.ok_or(ApiError::Unauthorised)?;
     let row = tx.tenants().find(tenant).await?.ok_or(ApiError::Unauthorised)?;
+    if let Some(id) = code.used_by_device {
+        // The answer was lost: the same key asks again and is the same device.
+        let device = tx.devices().find(tenant, id).await?;
+        let device = device.filter(|device| device.thumbprint == key.thumbprint());
+        let device = device.ok_or(ApiError::Unauthorised)?;
+        return Ok(Enrolled { device, user, tenant: row });
+    }
     let device = Device {
         id: DeviceId(state.random.uuid_v7(now)),
         user: user.id,

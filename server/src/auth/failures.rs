@@ -3,7 +3,7 @@
 //! A login that does not exist is counted like one that does, so that the lock tells nobody who works here. Only
 //! failures count: a whole office behind one address signs in undisturbed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -56,9 +56,31 @@ struct Counted {
 pub struct Failures {
     logins: Mutex<HashMap<(Tenant, String), Counted>>,
     addresses: Mutex<HashMap<IpAddr, Counted>>,
+    attempts: Mutex<HashSet<(Tenant, String)>>,
+}
+
+/// A sign-in that runs; dropped, the login may try again.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    failures: &'a Failures,
+    login: (Tenant, String),
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let mut attempts = self.failures.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.remove(&self.login);
+    }
 }
 
 impl Failures {
+    /// Begins a sign-in, unless one of the same login runs: guesses at once would pass under the lock.
+    pub fn begin(&self, tenant: &Tenant, login: &str) -> Option<Attempt<'_>> {
+        let login = (tenant.clone(), login.to_owned());
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.insert(login.clone()).then(|| Attempt { failures: self, login })
+    }
+
     /// How long this login still has to wait, in milliseconds.
     pub fn login_wait(&self, tenant: &Tenant, login: &str, now: UnixMillis) -> Option<u64> {
         let logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);

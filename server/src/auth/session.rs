@@ -44,6 +44,10 @@ pub async fn begin(
     password: String,
     peer: Option<IpAddr>,
 ) -> Result<Begun, ApiError> {
+    const TOGETHER_RETRY_MS: u64 = 1_000;
+    let Some(_attempt) = state.failures.begin(tenant, login) else {
+        return Err(ApiError::RateLimited { retry_after_ms: TOGETHER_RETRY_MS });
+    };
     let now = state.clock.now();
     let waits = state
         .failures

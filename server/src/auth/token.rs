@@ -6,6 +6,7 @@ use super::device_key::DeviceKey;
 use super::jws::Refused;
 use crate::problem::ApiError;
 use crate::state::AppState;
+use crate::telemetry;
 use storage::{AuditEntry, Device, DeviceState, StorageError, Tx};
 use sync_protocol::id::{DeviceId, Tenant};
 
@@ -76,7 +77,6 @@ async fn alarm(
     };
     tx.audit().append(tenant, &[entry]).await?;
     tx.commit().await?;
-    tracing::error!(alarm = "stolen_device", device.id = %device.id, "a stolen device asked for a token");
-    metrics::counter!("genba_alarms_total", "alarm" => "stolen_device").increment(1);
+    telemetry::stolen_device_calls(device.id);
     Ok(())
 }

@@ -47,6 +47,7 @@ impl Serve {
         config.metrics = Metrics { addr: self.metrics.or(config.metrics.addr) };
         config.check()?;
         start_log()?;
+        telemetry::hush_panics();
         fault::plant_from_environment();
         let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
         let store = open_store(&config).await?;
@@ -81,7 +82,7 @@ impl Serve {
             write_whole(path, &bound.port().to_string())
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
-        tracing::info!(addr = %bound, metrics = ?metrics, "listening");
+        tracing::info!(addr = %bound, metrics = metrics.map(tracing::field::display), "listening");
         signals.any().await;
         tokio::select! {
             () = stop(&state) => {}

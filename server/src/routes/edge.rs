@@ -26,13 +26,13 @@ pub(super) async fn around(
 ) -> Response {
     let started = tokio::time::Instant::now();
     let id = state.random.uuid_v7(state.clock.now()).to_string();
-    let method = request.method().clone();
+    let method = telemetry::method_name(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unknown", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("call", request.id = %id, %method, route);
+    let span = tracing::info_span!("call", request.id = %id, method, route);
     let response = next.run(request).instrument(span.clone()).await;
     let elapsed = started.elapsed();
-    span.in_scope(|| telemetry::told(&method, &route, &response, elapsed));
+    span.in_scope(|| telemetry::told(method, &route, &response, elapsed));
     finished(response, &id)
 }
 

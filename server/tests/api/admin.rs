@@ -74,10 +74,13 @@ async fn a_grant_is_given_listed_and_ended() -> TestResult {
     let world = World::new().await?;
     let admin = world.admin().await?;
     let user = world.user("fire", "mori", false).await?;
-    let body = json!({ "user": user, "bucket": "station:fs-south", "role": "inspector",
-        "from": "2027-03-31T15:00:00.000Z" });
-    let made = world.post("/v1/admin/grants", &admin, body).await;
+    let body = json!({ "id": "01990000-0000-7000-8000-00000000000a", "user": user,
+        "bucket": "station:fs-south", "role": "inspector", "from": "2027-03-31T15:00:00.000Z" });
+    let made = world.post("/v1/admin/grants", &admin, body.clone()).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    assert_eq!(world.post("/v1/admin/grants", &admin, body.clone()).await.json(), made.json());
+    let other = crate::support::with(&body, &json!({ "role": "reader" }));
+    assert_eq!(world.post("/v1/admin/grants", &admin, other).await.problem(), "conflict");
     assert_eq!(made.json().get("hold"), Some(&Value::Bool(true)));
     for by in [format!("user={user}"), "bucket=station:fs-south".to_owned()] {
         let listed = world.get(&format!("/v1/admin/grants?{by}"), &admin).await.json();

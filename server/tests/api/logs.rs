@@ -59,6 +59,8 @@ async fn no_canary_is_ever_logged() -> TestResult {
     world.get("/v1/live", &format!("{}.a.b", canary("jwt"))).await;
     let path = format!("/{}?{}={}", canary("path"), canary("query"), canary("query-value"));
     world.call(Method::GET, &path, None, None).await;
+    let method = Method::from_bytes(canary("method").as_bytes())?;
+    world.call(method, "/healthz", None, None).await;
     let path = format!("/v1/admin/users/{}", canary("segment"));
     world.get(&path, &admin).await;
     let odd = Request::get("/v1/sessions/current")

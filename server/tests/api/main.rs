@@ -2,6 +2,7 @@
 
 mod admin;
 mod bodies;
+mod commands;
 mod enrolment;
 mod live;
 mod logs;

@@ -57,6 +57,19 @@ async fn an_unknown_login_and_a_wrong_password_look_the_same() -> TestResult {
 }
 
 #[tokio::test]
+async fn guesses_at_once_do_not_pass_under_the_lock() -> TestResult {
+    let world = World::new().await?;
+    world.user("fire", "mori", false).await?;
+    let guess = || attempt(&world, "mori", "a wrong password");
+    let answers = tokio::join!(guess(), guess(), guess(), guess());
+    let mut statuses =
+        [answers.0, answers.1, answers.2, answers.3].map(|answer| answer.status.as_u16());
+    statuses.sort_unstable();
+    assert_eq!(statuses, [401, 429, 429, 429]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_lock_of_a_known_login_outlives_a_restart() -> TestResult {
     let world = World::new().await?;
     let id = world.user("fire", "mori", false).await?;

@@ -80,6 +80,9 @@ struct GrantList {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct GrantRequest {
+    /// Made by the client (UUIDv7): the same grant sent twice is one.
+    #[schema(value_type = Option<String>)]
+    id: Option<Uuid>,
     #[schema(value_type = String)]
     user: UserId,
     #[schema(value_type = String)]
@@ -132,10 +135,11 @@ async fn create(
     caller: AdminCaller,
     Json(body): Json<GrantRequest>,
 ) -> Result<(StatusCode, Answer<GrantBody>), ApiError> {
-    let GrantRequest { user, bucket, role, from, to, hold } = body;
+    let GrantRequest { id, user, bucket, role, from, to, hold } = body;
+    let id = id.unwrap_or_else(|| state.random.uuid_v7(state.clock.now()));
     let (from_at, to_at) = (from.map(|at| at.0), to.map(|at| at.0));
     let new = NewGrant { user, bucket, role, from_at, to_at, hold };
-    let grant = grants::create(&state, &caller.into(), new).await?;
+    let grant = grants::create_as(&state, &caller.into(), id, new).await?;
     Ok((StatusCode::CREATED, Answer(grant.into())))
 }
 
