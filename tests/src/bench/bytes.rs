@@ -39,6 +39,7 @@ pub async fn run() -> Result<Vec<Line>> {
         Line::new("one changed field, request", bytes(sent)?, "bytes")
             .against(bytes(text)?)
             .target(Target::AtMost(700.0)),
-        Line::new("one changed field, answer", bytes(received)?, "bytes").target(Target::AtMost(600.0)),
+        Line::new("one changed field, answer", bytes(received)?, "bytes")
+            .target(Target::AtMost(600.0)),
     ])
 }

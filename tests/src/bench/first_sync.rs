@@ -108,7 +108,8 @@ fn compress(encoding: &str, page: &[u8]) -> Result<usize> {
     Ok(match encoding {
         "zstd" => zstd::encode_all(page, zstd::DEFAULT_COMPRESSION_LEVEL)?.len(),
         "gzip" => {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
             encoder.write_all(page)?;
             encoder.finish()?.len()
         }

@@ -4,14 +4,22 @@
 //! machine's cores. Databases, folders and ports are thrown away.
 
 pub mod author;
+pub mod broadcast;
+pub mod bytes;
 pub mod client;
+pub mod first_sync;
+pub mod idle;
 pub mod process;
+pub mod pull;
 pub mod push;
 pub mod replay;
 pub mod scene;
+pub mod seed;
+pub mod sockets;
 pub mod table;
 
 use anyhow::Result;
+use push::Engine;
 use table::Line;
 
 /// One part of the benchmark, by the name that runs it alone.
@@ -21,17 +29,40 @@ pub enum Part {
     PushSqlite,
     /// Push over HTTP, on PostgreSQL.
     PushPostgres,
+    /// First sync of everything that a tablet may hold.
+    FirstSync,
+    /// Pull of one change.
+    Pull,
+    /// Bytes on the wire for one changed field.
+    Bytes,
+    /// Idle live sockets and a poke to all of them.
+    Sockets,
+    /// An idle server, its stop and its kill.
+    Idle,
 }
 
 impl Part {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 2] = [Self::PushSqlite, Self::PushPostgres];
+    pub const ALL: [Self; 7] = [
+        Self::PushSqlite,
+        Self::PushPostgres,
+        Self::FirstSync,
+        Self::Pull,
+        Self::Bytes,
+        Self::Sockets,
+        Self::Idle,
+    ];
 
-    /// Measures.
+    /// Measures; `quick` takes smaller amounts.
     pub async fn run(self, quick: bool) -> Result<Vec<Line>> {
         match self {
-            Self::PushSqlite => push::run(push::Engine::Sqlite, quick).await,
-            Self::PushPostgres => push::run(push::Engine::Postgres, quick).await,
+            Self::PushSqlite => push::run(Engine::Sqlite, quick).await,
+            Self::PushPostgres => push::run(Engine::Postgres, quick).await,
+            Self::FirstSync => first_sync::run(quick).await,
+            Self::Pull => pull::run(quick).await,
+            Self::Bytes => bytes::run().await,
+            Self::Sockets => sockets::run(quick).await,
+            Self::Idle => idle::run(quick).await,
         }
     }
 }

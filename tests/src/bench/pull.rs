@@ -40,7 +40,12 @@ pub async fn run(quick: bool) -> Result<Vec<Line>> {
     let [few_wire, many_wire] = calls.map(Calls::end);
     let what = format!("pull of one change, {many} records of {} B", large.state_bytes);
     let (few_rows, many_rows) = (small.rows_read().await?, large.rows_read().await?);
-    anyhow::ensure!(few_rows.1 == many_rows.1, "the plans differ: {} / {}", few_rows.1, many_rows.1);
+    anyhow::ensure!(
+        few_rows.1 == many_rows.1,
+        "the plans differ: {} / {}",
+        few_rows.1,
+        many_rows.1
+    );
     few_wire?;
     many_wire?;
     let against = format!("against {few}");
@@ -97,8 +102,15 @@ impl Side {
         other.enter().await?;
         let author = Author::new(editor.clone(), 12, now());
         let written = self.written.iter_mut();
-        let mut calls =
-            Calls { server, tablet, other, author, written: written.collect(), round: 0, taken_ms: Vec::new() };
+        let mut calls = Calls {
+            server,
+            tablet,
+            other,
+            author,
+            written: written.collect(),
+            round: 0,
+            taken_ms: Vec::new(),
+        };
         for _ in 0..20 {
             calls.round().await?;
         }
@@ -114,10 +126,14 @@ impl Side {
         let bucket = &self.scene.people.first().context("somebody")?.bucket;
         let before = Seq(tx.head().read(tenant).await?.seq.0 - 1);
         let plan = tx.pointers().explain_after(tenant, &[bucket], before, PAGE_ROWS).await?;
-        let rows = tx.pointers().after(tenant, std::slice::from_ref(bucket), before, PAGE_ROWS).await?;
+        let rows =
+            tx.pointers().after(tenant, std::slice::from_ref(bucket), before, PAGE_ROWS).await?;
         drop(tx);
         store.close().await;
-        anyhow::ensure!(plan.contains("SEARCH pointer USING"), "the pull reads more than it needs: {plan}");
+        anyhow::ensure!(
+            plan.contains("SEARCH pointer USING"),
+            "the pull reads more than it needs: {plan}"
+        );
         Ok((f64::from(u32::try_from(rows.len())?), plan))
     }
 }

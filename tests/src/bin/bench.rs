@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Parser;
-use genba_tests::bench::{Part, process, table};
+use genba_tests::bench::{Part, broadcast, process, table};
 use std::io::Write as _;
 
 /// Measures the server against the limits of this machine.
@@ -16,12 +16,18 @@ struct Arguments {
     /// Prints JSON instead of the table.
     #[arg(long)]
     json: bool,
+    /// Is the bare broadcaster that pokes are compared with.
+    #[arg(long, hide = true)]
+    broadcast: bool,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     process::open_files_max()?;
+    if arguments.broadcast {
+        return broadcast::serve().await;
+    }
     let parts = if arguments.parts.is_empty() { Part::ALL.to_vec() } else { arguments.parts };
     let mut lines = Vec::new();
     for part in parts {
