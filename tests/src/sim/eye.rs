@@ -124,6 +124,15 @@ impl Eye {
         Ok(held)
     }
 
+    /// Whether a grant begins or ends in a stretch of time.
+    pub(super) async fn grants_change_within(&mut self, from: i64, to: i64) -> Result<bool> {
+        const SQL: &str = "
+            select count(*) from grant_ where from_at between $1 and $2 or to_at between $1 and $2";
+        let count: i64 =
+            sqlx::query_scalar(SQL).bind(from).bind(to).fetch_one(self.conn()?).await?;
+        Ok(count > 0)
+    }
+
     /// The live pointers: which records lie in which buckets.
     pub(super) async fn pointers(&mut self) -> Result<BTreeMap<Bucket, BTreeMap<RecordId, Seq>>> {
         const SQL: &str = "select bucket, rec, seq from pointer where tenant = $1 and live = 1";

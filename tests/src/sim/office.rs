@@ -210,6 +210,13 @@ impl World {
         self.eye.look().await
     }
 
+    /// Judges again what waited for the late form; tells how many changes were released.
+    pub(super) async fn judge_late_again(&mut self) -> Result<usize> {
+        let kind = "late".parse()?;
+        let done = self.house.command(Command::FormPublished { kind }).await?;
+        Ok(done.map_err(anyhow::Error::msg)?.fresh)
+    }
+
     async fn back_up_or_restore(&mut self) -> Result<()> {
         if !self.oracle.backed_up || self.dice.hits(600) {
             let head = self.eye.head;

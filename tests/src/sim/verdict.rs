@@ -77,10 +77,10 @@ impl World {
         }
         let open = self.eye.quarantined().await?;
         self.tally.quarantined += open.len() as u64;
-        let stranded = open.iter().any(|(_, code, kind)| {
-            code == "unknown_type" && kind.as_deref() == Some("late") && self.oracle.late_form
-        });
-        ensure!(!stranded, "a change of the late form is still of an unknown type");
+        if self.oracle.late_form {
+            let again = self.judge_late_again().await?;
+            ensure!(again == 0, "{again} changes of the late form were left behind");
+        }
         Ok(())
     }
 

@@ -100,7 +100,10 @@ const EVENTS_MAX: u64 = 60_000;
 /// How long after the last fault every outbox must be empty.
 const LIVE_MS: i64 = 30 * 60 * 1_000;
 /// How long after that every tablet has asked once more.
-const SETTLE_MS: i64 = 40 * 60 * 1_000;
+const SETTLE_MS: i64 = 60 * 1_000;
+/// How long the last contact of every tablet takes; when a grant begins or ends meanwhile, there is another one.
+const CONTACT_MS: i64 = 6 * 60 * 1_000;
+const CONTACTS_MAX: usize = 10;
 
 impl World {
     /// Begins a world.
@@ -153,6 +156,16 @@ impl World {
         self.run_until(self.now + LIVE_MS).await?;
         self.check_live()?;
         self.run_until(self.now + SETTLE_MS).await?;
+        for _ in 0..CONTACTS_MAX {
+            let began = self.now;
+            for at in 0..self.tablets.len() {
+                self.input(at, Input::Poked)?;
+            }
+            self.run_until(began + CONTACT_MS).await?;
+            if !self.eye.grants_change_within(began, self.now).await? {
+                break;
+            }
+        }
         self.check_settled().await
     }
 
@@ -200,7 +213,7 @@ impl World {
                     self.acts_left -= 1;
                     self.act().await?;
                     let pause = match self.dice.below(20) {
-                        0 => self.dice.millis(0, 4 * 3_600_000),
+                        0 => self.dice.millis(0, 3_600_000),
                         1..=5 => self.dice.millis(0, 600_000),
                         _ => self.dice.millis(0, 15_000),
                     };
