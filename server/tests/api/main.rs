@@ -7,6 +7,7 @@ mod enrolment;
 mod live;
 mod logs;
 mod network;
+mod postgres;
 mod routes;
 mod sessions;
 mod support;

@@ -24,11 +24,16 @@ impl Drop for Served {
 }
 
 impl Served {
-    pub(crate) async fn start(world: &World) -> Result<Self, Box<dyn std::error::Error>> {
+    pub(crate) async fn start(
+        world: &World,
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         Self::bounded(world, Bounds::default()).await
     }
 
-    async fn bounded(world: &World, bounds: Bounds) -> Result<Self, Box<dyn std::error::Error>> {
+    async fn bounded(
+        world: &World,
+        bounds: Bounds,
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let addr = listener.local_addr()?;
         let (stop, tasks) = (world.state.stop.clone(), world.state.tasks.clone());
@@ -40,7 +45,9 @@ impl Served {
 const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: genba\r\n\r\n";
 
 /// Reads until the answer of `/healthz` is whole.
-async fn answer(stream: &mut TcpStream) -> Result<String, Box<dyn std::error::Error>> {
+async fn answer(
+    stream: &mut TcpStream,
+) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
     let mut text = String::new();
     let mut bytes = [0; 4096];
     while !text.contains(r#"{"status":"ok"}"#) {
@@ -54,7 +61,9 @@ async fn answer(stream: &mut TcpStream) -> Result<String, Box<dyn std::error::Er
 }
 
 /// Whether the other end closes within `SOON`, and how long it took.
-async fn closes(stream: &mut TcpStream) -> Result<Duration, Box<dyn std::error::Error>> {
+async fn closes(
+    stream: &mut TcpStream,
+) -> Result<Duration, Box<dyn std::error::Error + Send + Sync>> {
     let began = Instant::now();
     let mut sink = Vec::new();
     let _reset = timeout(SOON, stream.read_to_end(&mut sink)).await?;

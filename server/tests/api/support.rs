@@ -17,15 +17,14 @@ use server::clock::ManualClock;
 use server::config::Config;
 use server::random::SeededRandom;
 use server::{AppState, Parts};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use storage::{Durability, Options, Store};
+use storage::testing::TestStore;
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::{Tenant, UserId};
 use tower::ServiceExt as _;
 
-pub(crate) type TestResult = Result<(), Box<dyn std::error::Error>>;
+pub(crate) type TestResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 /// 2026-11-22T14:03:11.201Z
 pub(crate) const NOW: UnixMillis = UnixMillis(1_795_356_191_201);
@@ -36,13 +35,7 @@ pub(crate) struct World {
     pub(crate) state: AppState,
     pub(crate) app: Router,
     pub(crate) clock: Arc<ManualClock>,
-    dir: PathBuf,
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        let _gone_already = std::fs::remove_dir_all(&self.dir);
-    }
+    pub(crate) base: TestStore,
 }
 
 /// What came back.
@@ -75,21 +68,30 @@ pub(crate) fn tenant(name: &str) -> Tenant {
 
 impl World {
     /// A server with the tenants `fire` and `welfare`.
-    pub(crate) async fn new() -> Result<Self, Box<dyn std::error::Error>> {
+    pub(crate) async fn new() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         Self::with(Config::default()).await
     }
 
-    pub(crate) async fn with(config: Config) -> Result<Self, Box<dyn std::error::Error>> {
+    pub(crate) async fn with(
+        config: Config,
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Self::over(storage::testing::sqlite().await?, config).await
+    }
+
+    /// The same over PostgreSQL.
+    pub(crate) async fn on_postgres() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Self::over(storage::testing::postgres().await?, Config::default()).await
+    }
+
+    async fn over(
+        base: TestStore,
+        config: Config,
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let next = NEXT.fetch_add(1, Ordering::SeqCst);
-        let dir = std::env::temp_dir().join(format!("genba-api-{}-{next}", std::process::id()));
-        std::fs::create_dir_all(&dir)?;
-        let mut options = Options::new(format!("sqlite:{}", dir.join("genba.db").display()));
-        options.durability = Durability::VolatileForSimulation;
-        options.read_connections = 2;
         let clock = Arc::new(ManualClock::at(NOW));
         let state = AppState::open(Parts {
-            store: Store::open(&options).await?,
+            store: base.store.clone(),
             clock: Arc::<ManualClock>::clone(&clock),
             random: Arc::new(SeededRandom::new(next)),
             config: Arc::new(config),
@@ -99,7 +101,7 @@ impl World {
             tenants::create(&state, tenant(id), name, id, "Asia/Tokyo").await?;
         }
         let app = server::app(&state);
-        Ok(Self { state, app, clock, dir })
+        Ok(Self { state, app, clock, base })
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -150,7 +152,7 @@ impl World {
         place: &str,
         login: &str,
         admin: bool,
-    ) -> Result<UserId, Box<dyn std::error::Error>> {
+    ) -> Result<UserId, Box<dyn std::error::Error + Send + Sync>> {
         let actor = Actor { tenant: tenant(place), user: None };
         let password = Some(PASSWORD.to_owned());
         let new = NewUser { login: login.to_owned(), name: login.to_owned(), admin, password };
@@ -161,7 +163,7 @@ impl World {
         &self,
         place: &str,
         user: UserId,
-    ) -> Result<String, Box<dyn std::error::Error>> {
+    ) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
         let actor = Actor { tenant: tenant(place), user: None };
         Ok(devices::code(&self.state, &actor, user).await?.0)
     }
@@ -175,7 +177,7 @@ impl World {
     }
 
     /// An administrator of `fire`, signed in.
-    pub(crate) async fn admin(&self) -> Result<String, Box<dyn std::error::Error>> {
+    pub(crate) async fn admin(&self) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
         self.user("fire", "admin", true).await?;
         Ok(self.sign_in("fire", "admin").await)
     }
@@ -185,7 +187,7 @@ impl World {
         &self,
         place: &str,
         login: &str,
-    ) -> Result<Tablet, Box<dyn std::error::Error>> {
+    ) -> Result<Tablet, Box<dyn std::error::Error + Send + Sync>> {
         let user = self.user(place, login, false).await?;
         let key = Key::ed25519();
         let code = self.code(place, user).await?;
