@@ -6,10 +6,13 @@
 pub mod acks;
 pub mod campaign;
 pub mod child;
+pub mod concurrent;
 pub mod dice;
 pub mod judge;
+pub mod history;
 pub mod line;
 pub mod look;
+pub mod node;
 pub mod points;
 pub mod postgres;
 pub mod site;

@@ -1,6 +1,5 @@
 //! Kill, start again, look: the real server under load, again and again.
 
-use super::acks::Acks;
 use super::child::{Launch, Process, Started};
 use super::dice::Dice;
 use super::line::Line;
@@ -13,8 +12,6 @@ use anyhow::{Context as _, Result};
 use server::clock::{Clock as _, SystemClock};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use storage::{Options, Store};
 
@@ -75,8 +72,7 @@ pub async fn run(plan: &Plan, folder: &Path) -> Result<Report> {
     let store = Store::open(&Options::new(&plan.database_url)).await?;
     let site = Site::make(&store, u128::from(TABLETS) + 2, SystemClock.now()).await?;
     store.close().await;
-    let acks = Arc::new(Acks::begin(&folder.join("acknowledged"))?);
-    let shop = Shop { site: Arc::new(site), acks, over: Arc::new(AtomicBool::new(false)) };
+    let shop = Shop::open(site, folder)?;
     let line = Line::http()?;
     let Line::Http(client, _) = &line else { anyhow::bail!("a line to another process") };
     let mut launch = Launch::new(folder, &plan.database_url)?;
@@ -113,7 +109,7 @@ pub async fn run(plan: &Plan, folder: &Path) -> Result<Report> {
         }
     }
 
-    shop.over.store(true, Ordering::SeqCst);
+    shop.close();
     let mut tablets = Vec::new();
     for worker in workers {
         tablets.push(worker.await??);

@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, header};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tower::ServiceExt as _;
@@ -35,8 +36,8 @@ impl Reply {
 pub enum Line {
     /// Over HTTP; the address moves when the server starts anew.
     Http(reqwest::Client, Arc<Mutex<String>>),
-    /// Into a server of this process.
-    Direct(Router),
+    /// Into servers of this process, in turn.
+    Direct(Vec<Router>, Arc<AtomicUsize>),
 }
 
 impl Line {
@@ -45,6 +46,11 @@ impl Line {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let client = reqwest::Client::builder().timeout(ANSWER_MAX).build()?;
         Ok(Self::Http(client, Arc::default()))
+    }
+
+    /// A line into servers of this process, which stand on one database.
+    pub fn direct(servers: Vec<Router>) -> Self {
+        Self::Direct(servers, Arc::default())
     }
 
     /// Says where the server is now.
@@ -76,7 +82,9 @@ impl Line {
                 let body = answer.bytes().await.ok()?.to_vec();
                 Some(Reply { status, retry_after_ms, body })
             }
-            Self::Direct(app) => {
+            Self::Direct(servers, turn) => {
+                let turn = turn.fetch_add(1, Ordering::SeqCst);
+                let app = servers.iter().cycle().nth(turn % servers.len().max(1))?;
                 let mut request = Request::builder()
                     .method(method)
                     .uri(path)

@@ -10,7 +10,7 @@ use axum::http::Method;
 use serde_json::json;
 use server::clock::{Clock as _, SystemClock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use sync_protocol::id::{ChangeId, RecordId};
 use sync_protocol::replica::Chance as _;
@@ -39,9 +39,26 @@ pub struct Shop {
     pub acks: Arc<Acks>,
     /// Set when the work is over.
     pub over: Arc<AtomicBool>,
+    /// How often a command was answered with a failure of the server.
+    pub failures: Arc<AtomicU32>,
 }
 
 impl Shop {
+    /// Opens: the journal of promises stands in `folder`.
+    pub fn open(site: Site, folder: &std::path::Path) -> Result<Self> {
+        Ok(Self {
+            site: Arc::new(site),
+            acks: Arc::new(Acks::begin(&folder.join("acknowledged"))?),
+            over: Arc::default(),
+            failures: Arc::default(),
+        })
+    }
+
+    /// Ends the work: everybody finishes what is under way.
+    pub fn close(&self) {
+        self.over.store(true, Ordering::SeqCst);
+    }
+
     fn is_open(&self) -> bool {
         !self.over.load(Ordering::SeqCst)
     }
@@ -138,10 +155,16 @@ impl Shop {
             match reply.as_ref().map(|reply| reply.status) {
                 Some(200) => return self.acks.note(&[(id, None)]),
                 Some(404) => return Ok(()),
-                Some(500 | 503) | None if !self.is_open() => return Ok(()),
-                Some(503) | None => tokio::time::sleep(Duration::from_millis(20)).await,
-                Some(other) => bail!("a command was answered {other}: {:?}", reply),
+                Some(500 | 503) | None => {}
+                Some(other) => bail!("a command was answered {other}: {reply:?}"),
             }
+            if reply.is_some() {
+                self.failures.fetch_add(1, Ordering::SeqCst);
+            }
+            if !self.is_open() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         bail!("a command was never answered")
     }
