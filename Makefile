@@ -8,7 +8,7 @@ KILLS   ?= 200
 PG_BIN  := $(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 APT     := DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Options::=--force-confold
 
-.PHONY: help demo run test check bench sim crash compiler postgres
+.PHONY: help demo run test check bench sim crash compiler postgres curl
 
 help: ## lists these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,9 +22,9 @@ run: compiler ## runs the server on SQLite in ./genba-data, http://127.0.0.1:808
 	@mkdir -p genba-data
 	GENBA_DATABASE_URL=$${GENBA_DATABASE_URL:-sqlite:genba-data/genba.db} $(CARGO) run -p server --bin genba -- serve
 
-test: compiler postgres ## runs every test: properties, both databases, 2,000 simulated worlds, 60 kills, planted faults
+test: compiler postgres curl ## runs every test: properties, both databases, 2,000 simulated worlds, 60 kills, planted faults
 	$(CARGO) test --workspace --no-fail-fast </dev/null
-	$(CARGO) test -p genba-tests --features faults --no-fail-fast </dev/null
+	$(CARGO) test -p genba-tests --features faults --test crash --test faults --no-fail-fast </dev/null
 
 check: compiler ## formatting, lints, documentation; supply chain and spelling where their tools are installed
 	$(CARGO) fmt --all --check
@@ -41,9 +41,9 @@ bench: compiler postgres ## measures the figures of docs/operations.md against r
 sim: compiler ## simulated worlds: SEEDS of them beginning with FROM
 	$(CARGO) run --release -p genba-tests --bin simulate -- --seeds $(SEEDS) --from $(FROM) </dev/null
 
-crash: compiler postgres ## kills the real server KILLS times on each engine and looks for lost acknowledgements
-	$(CARGO) build -p genba-tests --features faults --bin genba_with_faults
-	$(CARGO) run -p genba-tests --features faults --bin crash -- --kills $(KILLS) </dev/null
+crash: compiler postgres ## kills the real server KILLS times on each database and looks for lost acknowledgements
+	$(CARGO) build -p genba-tests --features faults --bin genba_with_faults --bin crash
+	target/debug/crash --kills $(KILLS) </dev/null
 
 # What a fresh machine lacks. As root on Debian it is installed; otherwise the recipe says what to install and stops.
 
@@ -60,3 +60,9 @@ postgres:
 	    mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf; \
 	    $(APT) update -qq </dev/null && $(APT) install -y -qq --no-install-recommends postgresql </dev/null; \
 	  else echo "Missing: the PostgreSQL server, 15 or newer (the tests start their own). Debian: apt-get install postgresql"; exit 1; fi; }
+
+curl:
+	@command -v curl >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    $(APT) update -qq </dev/null && $(APT) install -y -qq --no-install-recommends curl </dev/null; \
+	  else echo "Missing: curl (a test runs the README). Debian: apt-get install curl"; exit 1; fi; }
