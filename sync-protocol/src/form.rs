@@ -89,6 +89,7 @@ pub struct Form {
     pub title: Option<String>,
     body: Value,
     index: BTreeMap<String, usize>,
+    policies: policy::Policies,
 }
 
 /// A name in the two languages of the product.
@@ -174,8 +175,8 @@ impl Form {
     /// How concurrent answers at a field or a cell are shown, and who may write it.
     ///
     /// A path that the form does not know is a plain register ([`Policy::raw`]).
-    pub fn policy(&self, field: &str, cell: Option<&str>) -> Policy {
-        policy::of(self, field, cell)
+    pub fn policy(&self, field: &str, cell: Option<&str>) -> &Policy {
+        self.policies.get(field, cell)
     }
 
     /// Whether a holder of `role` may write a field or a cell; adding, removing and moving rows asks for the field.

@@ -112,8 +112,8 @@ impl View {
         for (path, register) in
             record.fields.iter().filter(|(_, register)| !register.live.is_empty())
         {
-            let kind = form.policy(path, None).view;
-            view.fields.insert(path.clone(), field::view(register, &kind, record));
+            let kind = &form.policy(path, None).view;
+            view.fields.insert(path.clone(), field::view(register, kind, record));
         }
         let lists = record.lists.iter().map(|(path, rows)| (path, list(path, rows, record, form)));
         view.lists.extend(
@@ -253,8 +253,8 @@ fn list(path: &str, rows: &BTreeMap<String, Row>, record: &Record, form: &Form) 
     let alone = |exclusive: &[String]| {
         shown.len() > 1 && shown.iter().any(|row| exclusive.contains(&row.id))
     };
-    let mark = if let ViewKind::Elements { exclusive } = form.policy(path, None).view
-        && alone(&exclusive)
+    let mark = if let ViewKind::Elements { exclusive } = &form.policy(path, None).view
+        && alone(exclusive)
     {
         Mark::Conflict
     } else {
@@ -273,8 +273,8 @@ fn cells(path: &str, row: &Row, record: &Record, form: &Form) -> BTreeMap<String
         .iter()
         .filter(|(_, register)| !register.live.is_empty())
         .map(|(cell, register)| {
-            let kind = form.policy(path, Some(cell)).view;
-            (cell.clone(), field::view(register, &kind, record))
+            let kind = &form.policy(path, Some(cell)).view;
+            (cell.clone(), field::view(register, kind, record))
         })
         .collect()
 }

@@ -66,37 +66,68 @@ pub enum ViewKind {
 pub(super) const RESULT_RANKS: [(&str, i64); 4] =
     [("bad", 3), ("unchecked", 2), ("na", 1), ("good", 0)];
 
-pub(super) fn of(form: &Form, path: &str, cell: Option<&str>) -> Policy {
-    let Some(field) = form.field(path) else {
-        return if cell.is_none() { part_of_check(form, path) } else { Policy::raw() };
-    };
-    let Some(cell) = cell else {
-        return Policy { view: view(form, field), write: writers(form, field) };
-    };
-    match field.cells.iter().find(|known| known.path == cell) {
-        Some(cell) => Policy {
-            view: view(form, cell),
-            write: cell.write.clone().or_else(|| field.write.clone()),
-        },
-        None => Policy { view: ViewKind::Raw, write: field.write.clone() },
+/// What a form says of every path that it knows, worked out once when it is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Policies(BTreeMap<String, OfField>);
+
+/// What a form says of one field and its cells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct OfField {
+    whole: Policy,
+    cells: BTreeMap<String, Policy>,
+    other_cells: Policy,
+}
+
+impl Policies {
+    pub(super) fn of(form: &Form) -> Self {
+        let mut known = BTreeMap::new();
+        for field in form.fields.iter().filter(|field| field.kind == Kind::Check) {
+            for (part, view) in parts_of_check(form) {
+                let whole = Policy { view, write: field.write.clone() };
+                known.insert(format!("{}.{part}", field.path), OfField::without_cells(whole));
+            }
+        }
+        // A declared field goes before the part of a check of the same path.
+        known.extend(form.fields.iter().map(|field| (field.path.clone(), of_field(form, field))));
+        Self(known)
+    }
+
+    pub(super) fn get(&self, path: &str, cell: Option<&str>) -> &Policy {
+        static RAW: Policy = Policy::raw();
+        let Some(field) = self.0.get(path) else { return &RAW };
+        match cell {
+            None => &field.whole,
+            Some(cell) => field.cells.get(cell).unwrap_or(&field.other_cells),
+        }
     }
 }
 
-fn part_of_check(form: &Form, path: &str) -> Policy {
-    let Some((check, part)) = path.rsplit_once('.') else { return Policy::raw() };
-    let Some(field) = form.field(check).filter(|field| field.kind == Kind::Check) else {
-        return Policy::raw();
-    };
-    let view = match part {
-        "result" => {
-            ViewKind::Strict { rank: RESULT_RANKS.map(|(code, rank)| (json!(code), rank)).to_vec() }
-        }
-        "remark" => ViewKind::KeepBoth { merged: form.merged_view },
-        "photos" => ViewKind::AddOnly,
-        "finding_ref" => ViewKind::Register,
-        _ => return Policy::raw(),
-    };
-    Policy { view, write: field.write.clone() }
+impl OfField {
+    const fn without_cells(whole: Policy) -> Self {
+        Self { whole, cells: BTreeMap::new(), other_cells: Policy::raw() }
+    }
+}
+
+fn of_field(form: &Form, field: &Field) -> OfField {
+    let cells = field.cells.iter().map(|cell| {
+        let write = cell.write.clone().or_else(|| field.write.clone());
+        (cell.path.clone(), Policy { view: view(form, cell), write })
+    });
+    OfField {
+        whole: Policy { view: view(form, field), write: writers(form, field) },
+        cells: cells.collect(),
+        other_cells: Policy { view: ViewKind::Raw, write: field.write.clone() },
+    }
+}
+
+fn parts_of_check(form: &Form) -> [(&'static str, ViewKind); 4] {
+    let rank = RESULT_RANKS.map(|(code, rank)| (json!(code), rank)).to_vec();
+    [
+        ("result", ViewKind::Strict { rank }),
+        ("remark", ViewKind::KeepBoth { merged: form.merged_view }),
+        ("photos", ViewKind::AddOnly),
+        ("finding_ref", ViewKind::Register),
+    ]
 }
 
 fn writers(form: &Form, field: &Field) -> Option<Vec<Role>> {

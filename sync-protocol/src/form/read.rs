@@ -5,6 +5,7 @@ mod field;
 mod members;
 mod predicate;
 
+use super::policy::Policies;
 use super::{
     Form, FormError, Home, Label, Level, Offline, Role, Rule, Section, State, Statuses, Transition,
     Why,
@@ -27,6 +28,7 @@ pub(super) fn form(json: &str) -> Read<Form> {
         }
     }
     check::form(&form)?;
+    form.policies = Policies::of(&form);
     Ok(form)
 }
 
@@ -47,6 +49,7 @@ fn members(body: &Value) -> Read<Form> {
         title: from.text_if_any("title")?,
         body: Value::Null,
         index: BTreeMap::new(),
+        policies: Policies::default(),
     };
     from.end()?;
     Ok(form)

@@ -168,7 +168,7 @@ fn word(merge: Merge) -> &'static str {
 }
 
 fn writers(form: &Form, path: &str) -> TestResult<String> {
-    let Some(roles) = form.policy(path, None).write else { return Ok("*".into()) };
+    let Some(roles) = &form.policy(path, None).write else { return Ok("*".into()) };
     let names: Vec<String> = roles
         .iter()
         .map(|role| Ok(serde_json::to_value(role)?.as_str().unwrap_or_default().to_owned()))

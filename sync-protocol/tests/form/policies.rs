@@ -7,7 +7,7 @@ use sync_protocol::form::{Builtin, Form, Offline, Policy, Role, ViewKind, bundle
 #[test]
 fn the_parts_of_a_check_have_policies_of_their_own() -> TestResult {
     let form = form("fire_inspection")?;
-    let view = |path: &str| form.policy(path, None).view;
+    let view = |path: &str| form.policy(path, None).view.clone();
     let ranks =
         [("bad", 3), ("unchecked", 2), ("na", 1), ("good", 0)].map(|(v, rank)| (json!(v), rank));
     assert_eq!(view("checks.F07.result"), ViewKind::Strict { rank: ranks.to_vec() });
@@ -17,7 +17,7 @@ fn the_parts_of_a_check_have_policies_of_their_own() -> TestResult {
     for unknown in
         ["checks.F07", "checks.F07.colour", "checks.F99.result", "result", "findings.result"]
     {
-        assert_eq!(form.policy(unknown, None), Policy::raw(), "{unknown}");
+        assert_eq!(*form.policy(unknown, None), Policy::raw(), "{unknown}");
     }
     Ok(())
 }
@@ -76,7 +76,7 @@ fn fields_and_cells_have_the_view_of_their_word() -> TestResult {
     for (form, field, cell, expected) in cases {
         assert_eq!(form.policy(field, cell).view, expected, "{field} {cell:?}");
     }
-    let ViewKind::Status { ranks } = fire.policy("status", None).view else {
+    let ViewKind::Status { ranks } = &fire.policy("status", None).view else {
         return Err("no status".into());
     };
     assert!(
