@@ -14,8 +14,8 @@ pub struct UnixMillis(pub i64);
 
 /// The earliest instant that the text form can write: 0001-01-01T00:00:00.000Z.
 const INSTANT_MIN: i64 = -62_135_596_800_000;
-/// The latest instant that the text form can write: 9999-12-30T22:00:00.999Z, the bound of the calendar library.
-const INSTANT_MAX: i64 = 253_402_207_200_999;
+/// The latest instant that the text form can write: 9999-12-30T22:00:00.000Z, the bound of the calendar library.
+const INSTANT_MAX: i64 = 253_402_207_200_000;
 
 impl UnixMillis {
     /// This instant moved by `millis`, held inside what an `i64` can count.
@@ -127,6 +127,21 @@ mod tests {
             ["2026-11-22T14:03:11Z", "2026-11-22 14:03:11.201Z", "2026-11-22T14:03:11.201+"]
         {
             assert_eq!(UnixMillis::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_bounds_of_the_calendar_are_written_and_what_lies_beyond_is_no_instant() {
+        for text in ["0001-01-01T00:00:00.000Z", "9999-12-30T22:00:00.000Z"] {
+            assert_eq!(UnixMillis::parse(text).unwrap().to_string(), text);
+        }
+        for text in
+            ["0000-12-31T23:59:59.999Z", "9999-12-30T22:00:00.001Z", "9999-12-30T22:00:00.999Z"]
+        {
+            assert_eq!(UnixMillis::parse(text), None, "{text}");
+        }
+        for millis in [i64::MIN, i64::MAX] {
+            assert_eq!(UnixMillis(millis).to_string().len(), 24);
         }
     }
 

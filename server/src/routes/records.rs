@@ -133,7 +133,7 @@ async fn history(
     State(state): State<AppState>,
     Segment(rec): Segment<RecordId>,
     Parameters(query): Parameters<HistoryQuery>,
-) -> Result<Answer<Value>, ApiError> {
+) -> Result<Answer<reading::History>, ApiError> {
     let limit = page_rows(query.limit)?;
     let after = query.after.unwrap_or_default();
     Ok(Answer(reading::history(&state, &caller.tenant, caller.user, rec, after, limit).await?))

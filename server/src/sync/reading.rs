@@ -11,10 +11,10 @@ use crate::state::AppState;
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 use std::collections::{BTreeMap, BTreeSet};
-use storage::{ListFilter, QuarantineFilter, QuarantineState, RecordRow, Tx};
-use sync_protocol::clock::Instant;
+use storage::{ChangeRow, ListFilter, QuarantineFilter, QuarantineState, RecordRow, Tx, Via};
+use sync_protocol::clock::{Instant, UnixMillis};
 use sync_protocol::form::Role;
-use sync_protocol::id::{Bucket, RecordId, RecordType, Seq, Tenant, UserId};
+use sync_protocol::id::{Bucket, ChangeId, DeviceId, RecordId, RecordType, Seq, Tenant, UserId};
 use sync_protocol::value::hash_text;
 use sync_protocol::view::View;
 
@@ -158,6 +158,53 @@ pub async fn show(
     }))
 }
 
+/// A page of the changes of a record.
+#[derive(Debug, Serialize)]
+pub struct History {
+    changes: Vec<Told>,
+    next: Option<Seq>,
+}
+
+/// One applied change; its text is told byte for byte, so that `hash` can be checked.
+#[derive(Debug, Serialize)]
+struct Told {
+    seq: Seq,
+    id: ChangeId,
+    by: UserId,
+    device: Option<DeviceId>,
+    via: &'static str,
+    t_recv: UnixMillis,
+    t_eff: UnixMillis,
+    late: Option<String>,
+    flags: Vec<String>,
+    hash: String,
+    change: Box<RawValue>,
+}
+
+impl Told {
+    fn read(row: ChangeRow) -> Result<Self, ApiError> {
+        let text = String::from_utf8(row.body).map_err(ApiError::caused)?;
+        Ok(Self {
+            seq: row.seq,
+            id: row.id,
+            by: row.by,
+            device: row.device,
+            via: match row.via {
+                Via::Tablet => "tablet",
+                Via::Console => "console",
+                Via::Server => "server",
+                Via::Import => "import",
+            },
+            t_recv: row.t_recv,
+            t_eff: row.t_eff,
+            late: row.late,
+            flags: row.flags.split_whitespace().map(str::to_owned).collect(),
+            hash: hash_text(&row.hash),
+            change: RawValue::from_string(text).map_err(ApiError::caused)?,
+        })
+    }
+}
+
 /// Lists the changes of a record, oldest first, as they were authored.
 pub async fn history(
     state: &AppState,
@@ -166,30 +213,14 @@ pub async fn history(
     rec: RecordId,
     after: Seq,
     limit: u32,
-) -> Result<Value, ApiError> {
+) -> Result<History, ApiError> {
     let mut desk = open(state, tenant, user).await?;
     find(&mut desk, tenant, rec).await?;
     let rows = desk.tx.journal().page_of_record(tenant, rec, after, limit).await?;
     let full = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
     let next = rows.last().filter(|_| full).map(|row| row.seq);
-    let mut changes = Vec::with_capacity(rows.len());
-    for row in rows {
-        let text = String::from_utf8(row.body).map_err(ApiError::caused)?;
-        changes.push(json!({
-            "seq": row.seq,
-            "id": row.id,
-            "by": row.by,
-            "device": row.device,
-            "via": format!("{:?}", row.via).to_lowercase(),
-            "t_recv": row.t_recv,
-            "t_eff": row.t_eff,
-            "late": row.late,
-            "flags": row.flags.split_whitespace().collect::<Vec<_>>(),
-            "hash": hash_text(&row.hash),
-            "change": RawValue::from_string(text).map_err(ApiError::caused)?,
-        }));
-    }
-    Ok(json!({ "changes": changes, "next": next }))
+    let changes = rows.into_iter().map(Told::read).collect::<Result<_, _>>()?;
+    Ok(History { changes, next })
 }
 
 /// Lists the records in which a person must decide something, the newest revision first.

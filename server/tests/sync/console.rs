@@ -200,6 +200,7 @@ async fn a_move_takes_its_followers_along(store: Store) -> TestResult {
     let deeper = note_about(&world, &mori, &note.rec());
     mori.sync(&world, &[&note, &deeper]).await;
     mori.drain(&world).await;
+    world.clock.advance(1);
     let path = format!("/v1/records/{}/move", visit.rec());
     let body = json!({ "id": world.id(), "to": [NORTH] });
     let made = world.post(&boss, &path, &body).await.ok();
@@ -401,10 +402,10 @@ async fn disagreements_are_in_the_inbox_until_resolved(store: Store) -> TestResu
     let agreed = result("bad", &[good.dot(0), bad.dot(0)]);
     let remark =
         |text: &str, x: &[String]| world.draft(&mori, &rec, json!([set("opinion", text, x)]));
-    let base = remark("始め。終わり。", &[]);
-    let one = remark("始めに。終わり。", &[base.dot(0)]);
-    let two = remark("始め。終わりだ。", &[base.dot(0)]);
-    let saved = remark("始めに。終わりだ。", &[one.dot(0), two.dot(0)]);
+    let base = remark("始め。中。終わり。", &[]);
+    let one = remark("始めに。中。終わり。", &[base.dot(0)]);
+    let two = remark("始め。中。終わりだ。", &[base.dot(0)]);
+    let saved = remark("始めに。中。終わりだ。", &[one.dot(0), two.dot(0)]);
     mori.sync(&world, &[&good, &bad, &base, &one, &two]).await;
     let inbox = world.get(&mori, "/v1/conflicts").await.ok();
     let row = &inbox["records"][0];
@@ -417,9 +418,9 @@ async fn disagreements_are_in_the_inbox_until_resolved(store: Store) -> TestResu
         shown["view"]["fields"]["checks.F07.result"]["shown"], "bad",
         "the graver one is shown"
     );
-    assert_eq!(shown["view"]["fields"]["opinion"]["shown"], "始めに。終わりだ。");
+    assert_eq!(shown["view"]["fields"]["opinion"]["shown"], "始めに。中。終わりだ。");
     assert_eq!(shown["state"]["bases"]["opinion"][0]["dot"], json!(base.dot(0)));
-    assert_eq!(shown["state"]["bases"]["opinion"][0]["v"], "始め。終わり。");
+    assert_eq!(shown["state"]["bases"]["opinion"][0]["v"], "始め。中。終わり。");
     mori.sync(&world, &[&agreed, &saved]).await;
     assert_eq!(world.get(&mori, "/v1/conflicts").await.ok()["records"], json!([]));
     Ok(())
