@@ -23,7 +23,7 @@ pub(crate) struct Settings {
     /// The configuration file.
     #[arg(long, global = true, env = "GENBA_CONFIG")]
     config: Option<PathBuf>,
-    /// The database: sqlite:<path> or postgres://…
+    /// The database: `sqlite:PATH` or `postgres://…`
     #[arg(long, global = true)]
     database_url: Option<String>,
 }

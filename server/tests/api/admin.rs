@@ -4,7 +4,7 @@ use crate::support::{PASSWORD, TestResult, World, tenant};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-async fn actions(world: &World) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sync>> {
+async fn actions(world: &World) -> TestResult<Vec<String>> {
     let trail = world.state.store.read().await?.audit().list(&tenant("fire"), None, 100).await?;
     Ok(trail.into_iter().map(|entry| entry.action).collect())
 }

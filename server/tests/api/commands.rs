@@ -19,7 +19,7 @@ impl Drop for Desk {
 }
 
 impl Desk {
-    fn new() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    fn new() -> TestResult<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let next = NEXT.fetch_add(1, Ordering::SeqCst);
         let dir = std::env::temp_dir().join(format!("genba-cli-{}-{next}", std::process::id()));
@@ -27,11 +27,7 @@ impl Desk {
         Ok(Self { dir })
     }
 
-    fn run(
-        &self,
-        arguments: &str,
-        input: &str,
-    ) -> Result<Output, Box<dyn std::error::Error + Send + Sync>> {
+    fn run(&self, arguments: &str, input: &str) -> TestResult<Output> {
         let url = format!("sqlite:{}", self.dir.join("genba.db").display());
         let mut child = Command::new(env!("CARGO_BIN_EXE_genba"))
             .args(arguments.split_whitespace())
@@ -47,11 +43,7 @@ impl Desk {
     }
 
     /// Runs a command that succeeds and gives its answer.
-    fn answer(
-        &self,
-        arguments: &str,
-        input: &str,
-    ) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+    fn answer(&self, arguments: &str, input: &str) -> TestResult<Value> {
         let output = self.run(arguments, input)?;
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{arguments}: {told}");
@@ -59,11 +51,7 @@ impl Desk {
     }
 
     /// Runs a command that fails and gives what it says.
-    fn refusal(
-        &self,
-        arguments: &str,
-        input: &str,
-    ) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    fn refusal(&self, arguments: &str, input: &str) -> TestResult<String> {
         let output = self.run(arguments, input)?;
         assert!(!output.status.success(), "{arguments}");
         Ok(String::from_utf8(output.stderr)?)

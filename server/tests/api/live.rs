@@ -22,10 +22,7 @@ fn bucket() -> Bucket {
     "station:south".parse().expect("a bucket")
 }
 
-async fn hold(
-    world: &World,
-    tablet: &Tablet,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn hold(world: &World, tablet: &Tablet) -> TestResult<()> {
     let actor = Actor { tenant: tenant("fire"), user: None };
     let new = grants::NewGrant {
         user: tablet.user,
@@ -39,10 +36,7 @@ async fn hold(
     Ok(())
 }
 
-async fn caller(
-    world: &World,
-    tablet: &Tablet,
-) -> Result<TabletCaller, Box<dyn std::error::Error + Send + Sync>> {
+async fn caller(world: &World, tablet: &Tablet) -> TestResult<TabletCaller> {
     let token = world.token(tablet).await;
     Ok(server::auth::admit::tablet(&world.state, &token).await?)
 }
@@ -115,17 +109,14 @@ async fn a_second_call_takes_the_place_of_the_first_and_a_grant_ends_the_wait() 
 type Socket =
     tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
-async fn connect(
-    served: &Served,
-    token: &str,
-) -> Result<Socket, Box<dyn std::error::Error + Send + Sync>> {
+async fn connect(served: &Served, token: &str) -> TestResult<Socket> {
     let mut request = format!("ws://{}/v1/live", served.addr).into_client_request()?;
     request.headers_mut().insert("authorization", format!("Bearer {token}").parse()?);
     Ok(timeout(SOON, tokio_tungstenite::connect_async(request)).await??.0)
 }
 
 /// The next text, or the code and reason of the close.
-async fn next(socket: &mut Socket) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+async fn next(socket: &mut Socket) -> TestResult<String> {
     loop {
         match timeout(SOON, socket.next()).await? {
             Some(Ok(Message::Text(text))) => return Ok(text.to_string()),

@@ -1,12 +1,19 @@
 //! The listener: slow heads, idle connections, bounds, the end.
 
 use crate::support::{TestResult, World};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+use server::config::Tls;
 use server::listen::{self, Bounds};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 const SOON: Duration = Duration::from_secs(5);
 const HEAD: Duration = Duration::from_millis(400);
@@ -24,20 +31,19 @@ impl Drop for Served {
 }
 
 impl Served {
-    pub(crate) async fn start(
-        world: &World,
-    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    pub(crate) async fn start(world: &World) -> TestResult<Self> {
         Self::bounded(world, Bounds::default()).await
     }
 
-    async fn bounded(
-        world: &World,
-        bounds: Bounds,
-    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    async fn bounded(world: &World, bounds: Bounds) -> TestResult<Self> {
+        Self::over(world, None, bounds).await
+    }
+
+    async fn over(world: &World, tls: Option<TlsAcceptor>, bounds: Bounds) -> TestResult<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let addr = listener.local_addr()?;
         let (stop, tasks) = (world.state.stop.clone(), world.state.tasks.clone());
-        let serve = listen::serve(listener, None, world.app.clone(), bounds, stop, tasks);
+        let serve = listen::serve(listener, tls, world.app.clone(), bounds, stop, tasks);
         Ok(Self { addr, task: tokio::spawn(serve) })
     }
 }
@@ -45,9 +51,7 @@ impl Served {
 const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: genba\r\n\r\n";
 
 /// Reads until the answer of `/healthz` is whole.
-async fn answer(
-    stream: &mut TcpStream,
-) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+async fn answer(stream: &mut TcpStream) -> TestResult<String> {
     let mut text = String::new();
     let mut bytes = [0; 4096];
     while !text.contains(r#"{"status":"ok"}"#) {
@@ -61,9 +65,7 @@ async fn answer(
 }
 
 /// Whether the other end closes within `SOON`, and how long it took.
-async fn closes(
-    stream: &mut TcpStream,
-) -> Result<Duration, Box<dyn std::error::Error + Send + Sync>> {
+async fn closes(stream: &mut TcpStream) -> TestResult<Duration> {
     let began = Instant::now();
     let mut sink = Vec::new();
     let _reset = timeout(SOON, stream.read_to_end(&mut sink)).await?;
@@ -194,9 +196,54 @@ async fn bodies_that_drip_keep_nobody_waiting() -> TestResult {
     Ok(())
 }
 
+/// The certificate of `localhost` among the files of these tests.
+fn localhost() -> Tls {
+    let file = |name: &str| {
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/tls").join(name)
+    };
+    Tls { cert: file("cert.pem"), key: file("key.pem") }
+}
+
+async fn shake_hands(served: &Served, protocol: &[u8]) -> TestResult<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(localhost().cert)? {
+        roots.add(certificate?)?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    let stream = TcpStream::connect(served.addr).await?;
+    let connector = TlsConnector::from(Arc::new(config));
+    Ok(timeout(SOON, connector.connect("localhost".try_into()?, stream)).await??)
+}
+
+#[tokio::test]
+async fn tls_speaks_both_versions_of_http_and_cuts_slow_handshakes() -> TestResult {
+    let world = World::new().await?;
+    let bounds = Bounds { handshake: HEAD, ..Bounds::default() };
+    let tls = listen::acceptor(&localhost())?;
+    let served = Served::over(&world, Some(tls), bounds).await?;
+    let mut stream = shake_hands(&served, b"http/1.1").await?;
+    stream.write_all(GET).await?;
+    let mut bytes = [0; 64];
+    let read = timeout(SOON, stream.read(&mut bytes)).await??;
+    assert!(bytes.get(..read).is_some_and(|bytes| bytes.starts_with(b"HTTP/1.1 200 OK")));
+    let newer = shake_hands(&served, b"h2").await?;
+    assert_eq!(newer.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let mut silent = TcpStream::connect(served.addr).await?;
+    assert!(closes(&mut silent).await? < 3 * HEAD);
+    let mut plain = TcpStream::connect(served.addr).await?;
+    plain.write_all(GET).await?;
+    assert!(closes(&mut plain).await? < 3 * HEAD, "no HTTP on the port of HTTPS");
+    Ok(())
+}
+
 #[test]
 fn certificates_that_cannot_be_used_are_named() {
-    let tls = server::config::Tls { cert: "/nowhere/c.pem".into(), key: "/nowhere/k.pem".into() };
+    let tls = Tls { cert: "/nowhere/c.pem".into(), key: "/nowhere/k.pem".into() };
     let error = listen::acceptor(&tls).err().map(|error| error.to_string());
     assert_eq!(error.as_deref(), Some("/nowhere/c.pem holds no certificate in PEM"));
 }

@@ -59,7 +59,7 @@ async fn people_and_tablets_come_in_and_are_set_aside() -> TestResult {
 }
 
 /// How many connections sit in a transaction and do nothing for a second.
-fn forgotten(world: &World) -> Result<i64, Box<dyn std::error::Error + Send + Sync>> {
+fn forgotten(world: &World) -> TestResult<i64> {
     const SQL: &str = "select count(*) from pg_stat_activity where datname = current_database() \
         and state like 'idle in transaction%' and clock_timestamp() - state_change > interval '1 s'";
     let output = Command::new("/usr/lib/postgresql/15/bin/psql")

@@ -24,7 +24,7 @@ use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::{Tenant, UserId};
 use tower::ServiceExt as _;
 
-pub(crate) type TestResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+pub(crate) use storage::testing::TestResult;
 
 /// 2026-11-22T14:03:11.201Z
 pub(crate) const NOW: UnixMillis = UnixMillis(1_795_356_191_201);
@@ -68,25 +68,20 @@ pub(crate) fn tenant(name: &str) -> Tenant {
 
 impl World {
     /// A server with the tenants `fire` and `welfare`.
-    pub(crate) async fn new() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    pub(crate) async fn new() -> TestResult<Self> {
         Self::with(Config::default()).await
     }
 
-    pub(crate) async fn with(
-        config: Config,
-    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    pub(crate) async fn with(config: Config) -> TestResult<Self> {
         Self::over(storage::testing::sqlite().await?, config).await
     }
 
     /// The same over PostgreSQL.
-    pub(crate) async fn on_postgres() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    pub(crate) async fn on_postgres() -> TestResult<Self> {
         Self::over(storage::testing::postgres().await?, Config::default()).await
     }
 
-    async fn over(
-        base: TestStore,
-        config: Config,
-    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    async fn over(base: TestStore, config: Config) -> TestResult<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let next = NEXT.fetch_add(1, Ordering::SeqCst);
         let clock = Arc::new(ManualClock::at(NOW));
@@ -147,23 +142,14 @@ impl World {
         self.call(Method::POST, path, None, Some(body)).await
     }
 
-    pub(crate) async fn user(
-        &self,
-        place: &str,
-        login: &str,
-        admin: bool,
-    ) -> Result<UserId, Box<dyn std::error::Error + Send + Sync>> {
+    pub(crate) async fn user(&self, place: &str, login: &str, admin: bool) -> TestResult<UserId> {
         let actor = Actor { tenant: tenant(place), user: None };
         let password = Some(PASSWORD.to_owned());
         let new = NewUser { login: login.to_owned(), name: login.to_owned(), admin, password };
         Ok(create(&self.state, &actor, new).await?.id)
     }
 
-    pub(crate) async fn code(
-        &self,
-        place: &str,
-        user: UserId,
-    ) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    pub(crate) async fn code(&self, place: &str, user: UserId) -> TestResult<String> {
         let actor = Actor { tenant: tenant(place), user: None };
         Ok(devices::code(&self.state, &actor, user).await?.0)
     }
@@ -177,17 +163,13 @@ impl World {
     }
 
     /// An administrator of `fire`, signed in.
-    pub(crate) async fn admin(&self) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    pub(crate) async fn admin(&self) -> TestResult<String> {
         self.user("fire", "admin", true).await?;
         Ok(self.sign_in("fire", "admin").await)
     }
 
     /// A tablet of a new user of `place`.
-    pub(crate) async fn tablet(
-        &self,
-        place: &str,
-        login: &str,
-    ) -> Result<Tablet, Box<dyn std::error::Error + Send + Sync>> {
+    pub(crate) async fn tablet(&self, place: &str, login: &str) -> TestResult<Tablet> {
         let user = self.user(place, login, false).await?;
         let key = Key::ed25519();
         let code = self.code(place, user).await?;

@@ -187,7 +187,7 @@ async fn bad_access_tokens(
     world: &World,
     tablet: &Tablet,
     other: &Tablet,
-) -> Result<Vec<(String, String)>, Box<dyn std::error::Error + Send + Sync>> {
+) -> TestResult<Vec<(String, String)>> {
     let stored = world.state.store.read().await?.keys().list(PURPOSE).await?;
     let stored = stored.first().ok_or("a key")?;
     let key = Key::stored(&stored.pkcs8);
