@@ -161,7 +161,7 @@ fn judged(changes: &[Applied]) -> Judged {
         for op in &change.ops {
             match op {
                 Op::Seal { covers, x, .. } => {
-                    x.iter().for_each(|dot| drop(seals.remove(&dot.change)));
+                    seals.retain(|seal, _| x.iter().all(|dot| dot.change != *seal));
                     for id in covers {
                         judged.beside.remove(id);
                     }

@@ -105,8 +105,8 @@ async fn take(
         }
         let ss = record.map(Record::seal_ids).unwrap_or_default();
         let at = row.at.map_or_else(|| state.clock.now(), |at| at.0);
-        let (mono, boot, sv) = (None, None, form.version);
-        let change = Change { id: *id, rec: *rec, kind, sv, at, mono, boot, by, ss, ops };
+        let (rec, sv) = (*rec, form.version);
+        let change = Change { id: *id, rec, kind, sv, at, mono: None, boot: None, by, ss, ops };
         texts.push(change.freeze().text().to_owned());
         made.push(*id);
     }

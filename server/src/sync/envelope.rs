@@ -7,6 +7,7 @@ use super::pull::Holdings;
 use crate::auth::access::Scope;
 use crate::extract::{BodyRule, TabletCaller, limits};
 use crate::problem::ApiError;
+use serde_json::error::Category;
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::EpochId;
 use sync_protocol::wire::{
@@ -98,11 +99,13 @@ impl<'a> Envelope<'a> {
 fn told(error: &serde_json::Error) -> String {
     let (line, column) = (error.line(), error.column());
     match error.classify() {
-        serde_json::error::Category::Data => {
+        Category::Data => {
             format!(
                 "a member of the envelope is missing, unknown, doubled or of the wrong form (line {line}, column {column})"
             )
         }
-        _ => format!("not JSON (line {line}, column {column})"),
+        Category::Io | Category::Syntax | Category::Eof => {
+            format!("not JSON (line {line}, column {column})")
+        }
     }
 }

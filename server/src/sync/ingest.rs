@@ -188,16 +188,17 @@ pub(crate) async fn ingest(
                     }
                     None => None,
                 };
-                let seq = |seq| closed.seq(seq);
-                let pushed = outcome.iter().map(|Outcome { n, id, readable, receipt }| {
-                    result(Some(*n), readable.then_some(*id), receipt, seq)
+                let seq_of = |reference| closed.seq(reference);
+                let of_push = outcome.iter().map(|Outcome { n, id, readable, receipt }| {
+                    result(Some(*n), readable.then_some(*id), receipt, seq_of)
                 });
-                let asked = asked.iter().map(|(id, receipt)| result(None, Some(*id), receipt, seq));
+                let asked =
+                    asked.iter().map(|(id, receipt)| result(None, Some(*id), receipt, seq_of));
                 Ok(PushReceipt {
                     lease: replica.lease_cur,
                     known: Known { n: replica.known_n, id: replica.known_id },
                     durable,
-                    results: pushed.chain(asked).collect(),
+                    results: of_push.chain(asked).collect(),
                     epoch: head.epoch,
                 })
             }

@@ -73,18 +73,18 @@ impl Writers {
     /// Takes in a push; it is durable when this answers.
     pub(crate) async fn push(&self, tenant: &Tenant, push: Push) -> Result<PushReceipt, ApiError> {
         let (send, answer) = oneshot::channel();
-        self.hand_over(tenant, Job::Push(Box::new(push), send)).await?;
+        self.hand_over(tenant, Job::Push(Box::new(push), send))?;
         answer.await.map_err(ApiError::caused)?
     }
 
     /// Carries out a command; it is durable when this answers.
     pub async fn command(&self, tenant: &Tenant, command: Command) -> Result<Done, ApiError> {
         let (send, answer) = oneshot::channel();
-        self.hand_over(tenant, Job::Command(Box::new(command), send)).await?;
+        self.hand_over(tenant, Job::Command(Box::new(command), send))?;
         answer.await.map_err(ApiError::caused)?
     }
 
-    async fn hand_over(&self, tenant: &Tenant, job: Job) -> Result<(), ApiError> {
+    fn hand_over(&self, tenant: &Tenant, job: Job) -> Result<(), ApiError> {
         self.sender(tenant).try_send(job).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => {
                 ApiError::Overloaded { retry_after_ms: FULL_RETRY_MS }
@@ -151,7 +151,9 @@ impl Writer {
                 }
             }
             Err(problem) if pushes.len() == 1 && !matches!(problem, ApiError::Internal(_)) => {
-                answers.into_iter().for_each(|answer| drop(answer.send(Err(problem.clone()))));
+                for answer in answers {
+                    drop(answer.send(Err(problem.clone())));
+                }
             }
             Err(_) => {
                 for (push, answer) in pushes.iter().zip(answers) {

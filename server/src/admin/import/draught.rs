@@ -67,7 +67,9 @@ fn element(from: &Draught<'_>, list: &str, said: &Value, ops: &mut Vec<Op>) -> R
             let id = cells.get("id").and_then(Value::as_str);
             (id.ok_or_else(|| format!("a row of {list} has no id"))?.to_owned(), cells)
         }
-        _ => return Err(format!("an element of {list} is neither an id nor a row")),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
+            return Err(format!("an element of {list} is neither an id nor a row"));
+        }
     };
     let known = from.record.and_then(|record| record.lists.get(list)?.get(&id));
     let known = known.filter(|row| !row.presences.is_empty());
@@ -99,10 +101,7 @@ fn presence(id: ChangeId, op: usize) -> Result<Dot, String> {
 }
 
 fn resolved(tenant: &Tenant, value: &Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(resolved_text(tenant, text)),
-        other => other.clone(),
-    }
+    value.as_str().map_or_else(|| value.clone(), |text| Value::String(resolved_text(tenant, text)))
 }
 
 fn resolved_text(tenant: &Tenant, text: &str) -> String {

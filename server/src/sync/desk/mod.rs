@@ -123,6 +123,12 @@ pub(crate) struct Desk<'a> {
     reserved: BTreeSet<RecordId>,
 }
 
+/// A change that left the quarantine, and the record that began with it.
+#[derive(Debug)]
+struct Released {
+    created: Option<RecordId>,
+}
+
 /// What a change became, for the answer to its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Receipt {
@@ -255,7 +261,7 @@ impl Desk<'_> {
         while let Some(waiting) = self.waiting.get(at) {
             let is_meant = waiting.rec == Some(rec) || waiting.about == Some(rec);
             if is_meant && let Some(released) = self.release(at, None, None) {
-                next.extend(released);
+                next.extend(released.created);
                 continue;
             }
             at += 1;
@@ -311,7 +317,7 @@ impl Desk<'_> {
         index: usize,
         by: Option<UserId>,
         why: Option<String>,
-    ) -> Option<Option<RecordId>> {
+    ) -> Option<Released> {
         let row = self.waiting.get(index).filter(|row| may_be_tried(&row.code, by.is_some()))?;
         let incoming = Incoming::read(String::from_utf8(row.body.clone()).ok()?);
         let source = Source { via: row.via, by: row.by, device: row.device, deposit: false };
@@ -332,7 +338,7 @@ impl Desk<'_> {
             flags: String::new(),
             place: Place::Journal { rec, late },
         });
-        Some(created)
+        Some(Released { created })
     }
 
     /// Releases one quarantined change at a person's word, then tries the later ones of its author and record.
@@ -343,7 +349,7 @@ impl Desk<'_> {
             return false;
         };
         let (author, rec, seq) = (row.by, row.rec, row.seq);
-        let Some(created) = self.release(index, Some(by), why) else { return false };
+        let Some(Released { created }) = self.release(index, Some(by), why) else { return false };
         let mut at = 0;
         while let Some(row) = self.waiting.get(at) {
             let follows = row.by == author && row.rec == rec && row.seq > seq;
@@ -362,8 +368,8 @@ impl Desk<'_> {
         let mut at = 0;
         while at < self.waiting.len() {
             match self.release(at, None, None) {
-                Some(Some(created)) => self.judge_waiting(created),
-                Some(None) => {}
+                Some(Released { created: Some(created) }) => self.judge_waiting(created),
+                Some(Released { created: None }) => {}
                 None => at += 1,
             }
         }
