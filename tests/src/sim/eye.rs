@@ -174,6 +174,14 @@ impl Eye {
             .collect()
     }
 
+    /// The changes that wait in quarantine.
+    pub(super) async fn open_ids(&mut self) -> Result<BTreeSet<ChangeId>> {
+        const SQL: &str = "select id from quarantine where tenant = $1 and state = 'open'";
+        let rows: Vec<Option<Vec<u8>>> =
+            sqlx::query_scalar(SQL).bind(tenant().as_str()).fetch_all(self.conn()?).await?;
+        rows.into_iter().flatten().map(|bytes| Ok(ChangeId(id(bytes)?))).collect()
+    }
+
     /// The sealed texts by their seal.
     pub(super) async fn sealed(&mut self) -> Result<BTreeMap<ChangeId, Vec<u8>>> {
         const SQL: &str = "select change, body from seal_snapshot where tenant = $1";
@@ -184,7 +192,10 @@ impl Eye {
     }
 
     /// The texts of a record's journal with their effective times, in order of receipt.
-    pub(super) async fn journal_of(&mut self, rec: RecordId) -> Result<Vec<(Seq, String, UnixMillis)>> {
+    pub(super) async fn journal_of(
+        &mut self,
+        rec: RecordId,
+    ) -> Result<Vec<(Seq, String, UnixMillis)>> {
         const SQL: &str =
             "select seq, body, t_eff from change where tenant = $1 and rec = $2 order by seq";
         let rows = sqlx::query(SQL)

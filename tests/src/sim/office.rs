@@ -62,6 +62,7 @@ impl World {
     }
 
     async fn change_grants(&mut self) -> Result<()> {
+        self.oracle.grants_changed = true;
         let person = self.dice.below(self.plan.tablets);
         let user = *self.house.people.get(person).context("a person")?;
         let bucket = self.dice.pick(&buckets()).cloned().context("a bucket")?;
@@ -132,7 +133,11 @@ impl World {
             if self.dice.hits(300) && stored.kind == "visit" { "decision" } else { "title" };
         let live =
             record.fields.get(field).map(|register| register.live.keys().collect::<Vec<_>>());
-        let x = if self.dice.hits(700) { live.unwrap_or_default() } else { Vec::new() };
+        let mut x = if self.dice.hits(700) { live.unwrap_or_default() } else { Vec::new() };
+        if self.dice.hits(100) {
+            // Names of puts at other places have no effect.
+            x.extend(record.fields.values().flat_map(|register| register.live.keys()));
+        }
         let word = format!("{} 卓{}", canary(stored.rec), self.dice.below(100));
         let ops = json!([{"o": "set", "f": field, "v": word, "x": x}]);
         let any = self.house.people.get(self.dice.below(2)).copied();

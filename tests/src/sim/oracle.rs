@@ -32,6 +32,8 @@ pub(super) struct Oracle {
     pub(super) sealed: BTreeMap<ChangeId, Vec<u8>>,
     /// Whether the late form is published.
     pub(super) late_form: bool,
+    /// Whether anybody may more or less than at the beginning.
+    pub(super) grants_changed: bool,
     leases: BTreeMap<ReplicaId, Lease>,
 }
 

@@ -8,13 +8,14 @@ use super::world::World;
 use anyhow::{Context as _, Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
-use sync_protocol::change::Change;
+use sync_protocol::change::{Change, Op, Path};
 use sync_protocol::form::{Form, ViewKind};
-use sync_protocol::id::{Bucket, RecordId, Seq};
-use sync_protocol::record::RecordBody;
+use sync_protocol::id::{Bucket, Dot, RecordId, Seq};
+use sync_protocol::record::{Record, RecordBody, Register};
 use sync_protocol::replica::{Phase, Replica, Table};
 use sync_protocol::seal::{self, Applied};
 use sync_protocol::view::{self, View};
+use sync_protocol::wire::Status;
 
 static FORMS: LazyLock<BTreeMap<String, Form>> = LazyLock::new(|| {
     let all = [include_str!("visit.json"), include_str!("note.json"), LATE_FORM];
@@ -77,7 +78,7 @@ impl World {
         }
         let open = self.eye.quarantined().await?;
         self.tally.quarantined += open.len() as u64;
-        if self.oracle.late_form {
+        if self.oracle.late_form && !self.oracle.grants_changed {
             let again = self.judge_late_again().await?;
             ensure!(again == 0, "{again} changes of the late form were left behind");
         }
@@ -92,6 +93,10 @@ impl World {
         let record = read(stored)?;
         let (ours, theirs) = (rebuilt.body(None, Vec::new()), record.body(None, Vec::new()));
         ensure!(ours == theirs, "the journal makes {ours:?}, stored is {theirs:?}");
+        if let Some(book) = live_by_the_book(&journal) {
+            let live = live_of(&record);
+            ensure!(book == live, "by the book {book:?} is live, stored is {live:?}");
+        }
         let last = journal.last().map(|applied| applied.seq);
         ensure!(last == Some(stored.rv), "its revision is {}, its last change {last:?}", stored.rv);
         if let Some((_, sealed)) = record.seals.last_key_value() {
@@ -132,6 +137,7 @@ impl World {
         let (user, device) = (tablet.user, house::device(tablet.person));
         let held = self.eye.held(user, self.now).await?;
         let scope = self.scope_of(device).await?;
+        let open = self.eye.open_ids().await?;
         let tablet = self.tablets.get(at).context("a tablet")?;
         let replica = tablet.replica.as_ref().context("it is off")?;
         let places: BTreeSet<&Bucket> = replica.buckets().map(|(bucket, _)| bucket).collect();
@@ -145,13 +151,21 @@ impl World {
             let stored = records.get(rec).context("a record")?;
             same(replica, *rec, *rv, stored).with_context(|| format!("DIVERGED: record {rec}"))?;
         }
+        for own in replica.own_changes() {
+            let Some(outcome) = own.outcome else { continue };
+            let applied = self.eye.applied.contains(&own.id);
+            let told = (outcome.is_applied(), outcome.status == Status::Quarantined);
+            let is = (applied, !applied && open.contains(&own.id));
+            ensure!(told == is, "{} was told to be {:?}", own.id, outcome.status);
+        }
         for ((table, key), value) in &tablet.rows {
             if *table == Table::Text {
                 continue;
             }
             for token in canaries_in(value) {
-                let rec = self.oracle.canaries.get(token).context("a canary")?;
-                ensure!(granted.contains(rec), "NOT ERASED: {table:?} {key} holds {token}");
+                let rec = self.oracle.canaries.get(token);
+                let erased = rec.is_none_or(|rec| granted.contains(rec));
+                ensure!(erased, "NOT ERASED: {table:?} {key} holds {token}");
             }
         }
         Ok(())
@@ -166,4 +180,48 @@ fn same(replica: &Replica, rec: RecordId, rv: Seq, stored: &Stored) -> Result<()
     let shown = replica.displayed(rec).context("it is listed and not shown")?.body(None, flags);
     ensure!(shown == server, "shown is {shown:?}, stored is {server:?}");
     Ok(())
+}
+
+/// Which puts of which places are live: those that no accepted change names at their place. None for a record with
+/// seals or verdicts, which keep changes out of the view.
+fn live_by_the_book(journal: &[Applied]) -> Option<BTreeMap<String, BTreeSet<Dot>>> {
+    let ops = || journal.iter().flat_map(|applied| applied.change.ops.iter());
+    if ops().any(|op| op.is_server_only() && !matches!(op, Op::Place { .. })) {
+        return None;
+    }
+    let gone: BTreeSet<(&Path, Dot)> = ops()
+        .filter_map(|op| if let Op::Set { path, x, .. } = op { Some((path, x)) } else { None })
+        .flat_map(|(path, x)| x.iter().map(move |dot| (path, *dot)))
+        .collect();
+    let mut live: BTreeMap<String, BTreeSet<Dot>> = BTreeMap::new();
+    for applied in journal {
+        for (index, op) in applied.change.ops.iter().enumerate() {
+            let Op::Set { path, .. } = op else { continue };
+            let dot = applied.change.dot(index);
+            if !gone.contains(&(path, dot)) {
+                live.entry(path.to_string()).or_default().insert(dot);
+            }
+        }
+    }
+    Some(live)
+}
+
+fn live_of(record: &Record) -> BTreeMap<String, BTreeSet<Dot>> {
+    let mut live = BTreeMap::new();
+    let mut note = |path: String, register: &Register| {
+        if !register.live.is_empty() {
+            live.insert(path, register.live.keys().copied().collect());
+        }
+    };
+    for (field, register) in &record.fields {
+        note(field.clone(), register);
+    }
+    for (list, rows) in &record.lists {
+        for (id, row) in rows {
+            for (cell, register) in &row.cells {
+                note(format!("{list}/{id}/{cell}"), register);
+            }
+        }
+    }
+    live
 }
