@@ -7,9 +7,11 @@ use crate::id::{
     Seq,
 };
 use crate::record::RecordBody;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// The version of the envelope.
 pub const VERSION: u32 = 1;
@@ -90,8 +92,33 @@ pub struct Push<'a> {
     #[serde(borrow, default)]
     pub changes: Vec<&'a RawValue>,
     /// Effective times that the server gave earlier, for changes that are offered again.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "each_once", skip_serializing_if = "BTreeMap::is_empty")]
     pub stamps: BTreeMap<ChangeId, UnixMillis>,
+}
+
+/// Reads stamps; a change that is named twice has none that could be trusted.
+fn each_once<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<ChangeId, UnixMillis>, D::Error> {
+    struct Stamps;
+    impl<'de> Visitor<'de> for Stamps {
+        type Value = BTreeMap<ChangeId, UnixMillis>;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("effective times by change")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+            let mut stamps = BTreeMap::new();
+            while let Some((change, stamp)) = members.next_entry()? {
+                if stamps.insert(change, stamp).is_some() {
+                    return Err(A::Error::custom("a change is named twice"));
+                }
+            }
+            Ok(stamps)
+        }
+    }
+    from.deserialize_map(Stamps)
 }
 
 /// A bucket whose records were erased from the tablet.

@@ -2,6 +2,7 @@
 
 use crate::problem::ApiError;
 use sync_protocol::change::WHY_BYTES_MAX;
+use sync_protocol::id::is_segment;
 
 /// The most rows of one page.
 pub const PAGE_ROWS_MAX: u32 = 200;
@@ -19,12 +20,22 @@ pub fn page_rows(limit: Option<u32>) -> Result<u32, ApiError> {
 
 /// A reason that says something, by the member `why`.
 pub fn reason(why: String) -> Result<String, ApiError> {
-    if why.trim().is_empty() || why.len() > WHY_BYTES_MAX {
+    if why.trim().is_empty() || why.len() > WHY_BYTES_MAX || why.contains('\0') {
         return Err(ApiError::bad_body(format!(
-            "`why` is 1 to {WHY_BYTES_MAX} bytes and not blank"
+            "`why` is 1 to {WHY_BYTES_MAX} bytes, not blank and without U+0000"
         )));
     }
     Ok(why)
+}
+
+/// A word to look for, by this parameter.
+pub fn word(parameter: &'static str, word: Option<String>) -> Result<Option<String>, ApiError> {
+    match word {
+        Some(word) if !is_segment(&word) => {
+            Err(ApiError::bad_parameter(parameter, "1 to 64 of A-Z a-z 0-9 _ -"))
+        }
+        word => Ok(word),
+    }
 }
 
 #[cfg(test)]
@@ -46,6 +57,7 @@ mod tests {
         for (why, taken) in [
             (String::new(), false),
             (" \n".to_owned(), false),
+            ("a\0b".to_owned(), false),
             ("a".repeat(WHY_BYTES_MAX), true),
             ("a".repeat(WHY_BYTES_MAX + 1), false),
         ] {

@@ -16,5 +16,5 @@ pub use budget::{BODIES_BYTES_MAX, Bodies, Held};
 pub use caller::{AdminCaller, Caller, ConsoleCaller, Peer, Person, TabletCaller};
 pub use inflate::{INFLATED_BYTES_MAX, RATIO_MAX, inflate};
 pub use json::{Json, Parameters, Segment};
-pub use members::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, page_rows, reason};
+pub use members::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, page_rows, reason, word};
 pub use strict::{DEPTH_MAX, check};

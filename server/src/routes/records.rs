@@ -2,7 +2,7 @@
 
 use super::made::Made;
 use crate::auth::admit::Access;
-use crate::extract::{Json, Parameters, Person, Segment, page_rows};
+use crate::extract::{Json, Parameters, Person, Segment, page_rows, word};
 use crate::problem::ApiError;
 use crate::routes::Route;
 use crate::state::AppState;
@@ -103,8 +103,8 @@ async fn list(
         type_: query.kind,
         buckets: query.bucket.into_iter().collect(),
         about: query.about,
-        status: query.state,
-        flag: query.flag,
+        status: word("state", query.state)?,
+        flag: word("flag", query.flag)?,
         since: query.since,
         before_rv: query.after,
         limit,

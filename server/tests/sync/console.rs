@@ -403,9 +403,9 @@ async fn disagreements_are_in_the_inbox_until_resolved(store: Store) -> TestResu
     let remark =
         |text: &str, x: &[String]| world.draft(&mori, &rec, json!([set("opinion", text, x)]));
     let base = remark("始め。中。終わり。", &[]);
-    let one = remark("始めに。中。終わり。", &[base.dot(0)]);
-    let two = remark("始め。中。終わりだ。", &[base.dot(0)]);
-    let saved = remark("始めに。中。終わりだ。", &[one.dot(0), two.dot(0)]);
+    let one = remark("始め。加えた。中。終わり。", &[base.dot(0)]);
+    let two = remark("始め。中。終わり。後で。", &[base.dot(0)]);
+    let saved = remark("始め。加えた。中。終わり。後で。", &[one.dot(0), two.dot(0)]);
     mori.sync(&world, &[&good, &bad, &base, &one, &two]).await;
     let inbox = world.get(&mori, "/v1/conflicts").await.ok();
     let row = &inbox["records"][0];
@@ -418,7 +418,7 @@ async fn disagreements_are_in_the_inbox_until_resolved(store: Store) -> TestResu
         shown["view"]["fields"]["checks.F07.result"]["shown"], "bad",
         "the graver one is shown"
     );
-    assert_eq!(shown["view"]["fields"]["opinion"]["shown"], "始めに。中。終わりだ。");
+    assert_eq!(shown["view"]["fields"]["opinion"]["shown"], "始め。加えた。中。終わり。後で。");
     assert_eq!(shown["state"]["bases"]["opinion"][0]["dot"], json!(base.dot(0)));
     assert_eq!(shown["state"]["bases"]["opinion"][0]["v"], "始め。中。終わり。");
     mori.sync(&world, &[&agreed, &saved]).await;

@@ -13,6 +13,8 @@ use uuid::Uuid;
 storage::on_both!(
     a_lease_moves_on_with_each_new_attempt,
     the_same_request_again_changes_nothing,
+    the_same_request_at_the_same_time_is_one,
+    tablets_at_the_same_time_lose_nothing_to_each_other,
     another_attempt_with_an_old_lease_is_a_fork,
     a_replica_belongs_to_its_device,
     a_clone_is_found_at_its_next_new_attempt,
@@ -61,6 +63,63 @@ async fn the_same_request_again_changes_nothing(store: Store) -> TestResult {
         tablet.take(&first);
         tablet.next += 1;
     }
+    Ok(())
+}
+
+async fn the_same_request_at_the_same_time_is_one(store: Store) -> TestResult {
+    let world = World::new(store).await?;
+    let mut tablet = world.inspector("mori").await?;
+    for round in 0..3 {
+        let visit = world.new_visit(&tablet, SOUTH);
+        let request = tablet.request(&world, &[visit.text()]);
+        let calls = (0..8).map(|_| world.post_sync(&tablet, &*request));
+        let answers: Vec<Value> = futures_util::future::join_all(calls)
+            .await
+            .into_iter()
+            .map(|answer| answer.ok())
+            .collect();
+        let fresh = answers.iter().filter(|answer| outcomes(answer) == ["ok"]).count();
+        assert_eq!(fresh, 1, "the others are told that it is known");
+        assert!(answers.iter().all(|answer| answer["lease"] == answers[0]["lease"]));
+        assert!(answers.iter().all(|answer| answer["known"]["n"] == round + 1));
+        assert_eq!(world.head().await?, round + 1);
+        tablet.take(&answers[0]);
+        tablet.next += 1;
+    }
+    Ok(())
+}
+
+async fn tablets_at_the_same_time_lose_nothing_to_each_other(store: Store) -> TestResult {
+    let world = World::new(store).await?;
+    let mut first = world.inspector("mori").await?;
+    let visit = world.new_visit(&first, SOUTH);
+    first.sync(&world, &[&visit]).await;
+    let mut requests = Vec::new();
+    for i in 0..8 {
+        let tablet = world.tablet(first.user).await?;
+        let edit = world.draft(&tablet, &visit.rec(), json!([set("opinion", i, &[])]));
+        let new = world.new_visit(&tablet, SOUTH);
+        // One of them is refused; that is no other's trouble.
+        let texts = [edit.text(), new.text()];
+        let mut envelope = tablet.envelope(&world);
+        if i == 3 {
+            envelope["push"]["from"] = json!(7);
+        }
+        requests.push((tablet, with_changes(&envelope, &texts)));
+    }
+    let calls = requests.iter().map(|(tablet, request)| world.post_sync(tablet, &**request));
+    let answers = futures_util::future::join_all(calls).await;
+    for (i, answer) in answers.into_iter().enumerate() {
+        if i == 3 {
+            answer.refused(409, "gap");
+        } else {
+            assert_eq!(outcomes(&answer.ok()), ["ok", "ok"]);
+        }
+    }
+    assert_eq!(world.head().await?, 15);
+    let shown = world.record(&first, &visit.rec()).await;
+    let versions = shown["view"]["fields"]["opinion"]["versions"].as_array().map(Vec::len);
+    assert_eq!(versions, Some(7), "nobody's value is lost");
     Ok(())
 }
 

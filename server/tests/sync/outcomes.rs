@@ -68,8 +68,9 @@ async fn unknown_and_foreign_records_look_the_same(store: Store) -> TestResult {
     for rec in [foreign.rec(), world.id()] {
         let edit = world.draft(&mori, &rec, ops.clone());
         let note = world.draft(&mori, &world.id(), about(&rec)).with(json!({ "type": "note" }));
-        let answer = mori.sync(&world, &[&edit, &note]).await;
-        assert_eq!(outcomes(&answer), ["quarantined forbidden", "quarantined forbidden"]);
+        let claim = world.draft(&mori, &rec, json!([{ "o": "new", "in": NORTH }]));
+        let answer = mori.sync(&world, &[&edit, &note, &claim]).await;
+        assert_eq!(outcomes(&answer), ["quarantined forbidden"; 3]);
         let mut text = answer.to_string();
         for part in ["lease", "cursor"] {
             text = text.replace(&answer[part].to_string(), "");
