@@ -9,9 +9,10 @@ use std::time::Duration;
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::RecordId;
 
-/// How long until the cover begins, and how long it lasts.
-const COVER_IN_MS: i64 = 2_000;
-const COVER_FOR_MS: i64 = 2_500;
+/// How long until the cover begins: long enough for a sync before it, also on a busy machine.
+const COVER_IN_MS: i64 = 5_000;
+/// How long until it ends, once that is said.
+const END_IN_MS: i64 = 1_000;
 
 pub(super) async fn play(world: &World, book: &mut Book, tablets: &mut Tablets) -> Result<()> {
     book.scene("四月一日: the successor, and a cover of some seconds");
@@ -34,19 +35,22 @@ pub(super) async fn play(world: &World, book: &mut Book, tablets: &mut Tablets) 
 
     let hh08 = World::record("welfare", "household:hh-08")?;
     let begins = now_by(tablets)?.plus(COVER_IN_MS);
-    let ends = begins.plus(COVER_FOR_MS);
     let cover = json!({
-        "user": successor, "bucket": "caseload:B", "role": "caseworker",
-        "from": begins.to_string(), "to": ends.to_string(),
+        "user": successor, "bucket": "caseload:B", "role": "caseworker", "from": begins.to_string(),
     });
-    admin.post("/v1/admin/grants", &cover).await?;
-    book.say("To see such a midnight today, the administrator gives him caseload B for some seconds (応援), beginning in two.");
+    let cover = admin.post("/v1/admin/grants", &cover).await?;
+    book.say("To see such a midnight today, the administrator gives him caseload B from an instant in five seconds (応援).");
     tablets.of("st-w4")?.sync().await?;
     book.claim("before it begins: nothing", tablets.of("st-w4")?.has(hh08)?, false);
     wait_until(tablets, begins).await?;
     tablets.of("st-w4")?.sync().await?;
     book.claim("it has begun: hh-08 is on his tablet", tablets.of("st-w4")?.has(hh08)?, true);
     book.claim("… and in its files", tablets.of("st-w4")?.files_hold("架空 静")?, true);
+    let ends = now_by(tablets)?.plus(END_IN_MS);
+    let grant = cover["id"].as_str().context("the grant has an id")?;
+    admin
+        .post(&format!("/v1/admin/grants/{grant}/end"), &json!({ "at": ends.to_string() }))
+        .await?;
     wait_until(tablets, ends).await?;
     gone(book, tablets, hh08).await
 }
