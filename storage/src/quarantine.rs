@@ -176,9 +176,11 @@ impl Quarantine<'_> {
     ) -> Result<Vec<Quarantined>, StorageError> {
         let sql = sql!(
             self.0,
-            "select ", {columns!()}, " from quarantine
-              where tenant = $1 and state = 'open' and (rec ", (ids "$2"), " or about ", (ids "$2"),
-            ") order by seq"
+            "select ", {columns!()}, " from quarantine where tenant = $1 and q in (
+                select q from quarantine where tenant = $1 and state = 'open' and rec ", (ids "$2"),
+            " union all
+                select q from quarantine where tenant = $1 and state = 'open' and about ", (ids "$2"),
+            ")", (sorted "seq")
         );
         let ids = Ids::of(recs.iter().map(|rec| rec.0));
         let tenant = tenant.as_str();
