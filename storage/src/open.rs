@@ -17,6 +17,13 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// What SQLite leaves of its log after a checkpoint.
 const WAL_BYTES_MAX: &str = "67108864";
+/// Pages of 4 KiB in the log from which a commit folds them into the file: 32 MiB, so that a page that many commits
+/// touch is written there once.
+const WAL_PAGES: &str = "8192";
+/// Prepared statements that the writer keeps.
+const WRITER_STATEMENTS: usize = 256;
+/// Pages that the writer keeps in memory, as SQLite counts them: 16 MiB.
+const WRITER_CACHE: &str = "-16384";
 /// When PostgreSQL ends a statement, a wait for a lock, and a transaction that does nothing.
 const PG_TIMEOUTS: [(&str, &str); 3] = [
     ("statement_timeout", "10s"),
@@ -51,7 +58,13 @@ async fn open_sqlite(options: &Options) -> Result<Pools, StorageError> {
         .busy_timeout(SQLITE_BUSY_TIMEOUT)
         .pragma("trusted_schema", "OFF")
         .pragma("journal_size_limit", WAL_BYTES_MAX);
-    let writing = reading.clone().create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
+    let writing = reading
+        .clone()
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .pragma("wal_autocheckpoint", WAL_PAGES)
+        .pragma("cache_size", WRITER_CACHE)
+        .statement_cache_capacity(WRITER_STATEMENTS);
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(ACQUIRE_TIMEOUT)

@@ -9,8 +9,18 @@ use sqlx::{Encode, Postgres, Sqlite, Type};
 use std::str::FromStr;
 use uuid::Uuid;
 
-/// Binds in one statement of SQLite: its own bound is 32,766.
-pub(crate) const SQLITE_BINDS_MAX: usize = 32_000;
+/// Rows in one statement of SQLite: few sizes, so that every statement is prepared once and used again.
+const SQLITE_ROWS: [usize; 4] = [128, 32, 8, 1];
+
+/// Cuts rows into pieces of the sizes in which SQLite writes them, the largest first.
+pub(crate) fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = SQLITE_ROWS.into_iter().find(|size| *size <= rows.len())?;
+        let (piece, rest) = rows.split_at(size);
+        rows = rest;
+        Some(piece)
+    })
+}
 
 /// Runs the body on the connection of either engine.
 macro_rules! on_conn {
@@ -29,7 +39,8 @@ macro_rules! on_conn {
 }
 
 /// Puts a query together from literals and from the few parts in which the dialects differ:
-/// `(ids "$2")` and `(texts "$2")` are `in` a bound set, `(for_update)` locks the rows of a table.
+/// `(ids "$2")` and `(texts "$2")` are `in` a bound set, `(for_update)` locks the rows of a table, `(sorted "seq")`
+/// sorts what was found instead of finding it in that order.
 macro_rules! sql {
     ($tx:expr, $($part:tt),+ $(,)?) => {
         $tx.dialect(
@@ -43,16 +54,18 @@ macro_rules! part {
     (sqlite (ids $set:literal)) => { concat!("in (select unhex(value) from json_each(", $set, "))") };
     (sqlite (texts $set:literal)) => { concat!("in (select value from json_each(", $set, "))") };
     (sqlite (for_update)) => { "" };
+    (sqlite (sorted $column:literal)) => { concat!(" order by +", $column) };
     (postgres (ids $set:literal)) => { concat!("= any(", $set, ")") };
     (postgres (texts $set:literal)) => { concat!("= any(", $set, ")") };
     (postgres (for_update)) => { " for update" };
+    (postgres (sorted $column:literal)) => { concat!(" order by ", $column) };
     ($engine:ident {$($text:tt)*}) => { $($text)* };
     ($engine:ident $text:literal) => { $text };
 }
 
 /// Runs one statement over many rows and gives how many it wrote: `head`, the rows, `tail`.
 ///
-/// The rows are long `values` on SQLite, in as few statements as its bound on binds allows, and `unnest` on PostgreSQL.
+/// The rows are long `values` on SQLite, in pieces of few sizes, and `unnest` on PostgreSQL.
 macro_rules! with_rows {
     ($tx:expr, $head:expr, $rows:expr, |$row:ident| [$($kind:ident $value:expr),+ $(,)?], $tail:expr) => {{
         let rows = $rows;
@@ -60,12 +73,11 @@ macro_rules! with_rows {
         if !rows.is_empty() {
             match &mut $tx.conn {
                 $crate::backend::Conn::Sqlite(tx) => {
-                    const WIDTH: usize = [$(stringify!($kind)),+].len();
-                    for chunk in rows.chunks($crate::sql::SQLITE_BINDS_MAX / WIDTH) {
+                    for piece in $crate::sql::pieces(rows) {
                         let mut query = sqlx::QueryBuilder::<sqlx::Sqlite>::new($head);
-                        query.push_values(chunk, |mut out, $row| { $(out.push_bind($value);)+ });
+                        query.push_values(piece, |mut out, $row| { $(out.push_bind($value);)+ });
                         query.push($tail);
-                        written += query.build().persistent(false).execute(&mut **tx).await?.rows_affected();
+                        written += query.build().execute(&mut **tx).await?.rows_affected();
                     }
                 }
                 $crate::backend::Conn::Postgres(tx) => {
