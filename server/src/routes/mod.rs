@@ -28,7 +28,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
 /// Answers of at least this many bytes are compressed.
-const COMPRESS_BYTES_MIN: u64 = 1_024;
+const COMPRESS_BYTES_MIN: u64 = 256;
 
 /// Every route of the server.
 pub fn all() -> Vec<Route> {
