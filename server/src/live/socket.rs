@@ -107,6 +107,8 @@ where
     let mut ping = tokio::time::interval_at(heard_at + timing.ping, timing.ping);
     let mut again = tokio::time::interval_at(heard_at + timing.reauthorise, timing.reauthorise);
     let mut due = Some(first);
+    let stopped = stop.cancelled();
+    tokio::pin!(stopped);
     let end = loop {
         if let Some(seq) = due.take().filter(|seq| *seq > told.poked) {
             told.poked = seq;
@@ -115,7 +117,7 @@ where
             }
         }
         tokio::select! {
-            () = stop.cancelled() => break End::Stop,
+            () = &mut stopped => break End::Stop,
             signal = listening.changed() => match told.hear(signal) {
                 Heard::Replaced => break End::Replaced,
                 Heard::Recheck => match recheck(&look, &listening).await {
