@@ -52,6 +52,8 @@ pub enum TabletError {
         name: String,
         /// What it says.
         title: String,
+        /// How long the server asks to wait.
+        retry_after_ms: Option<i64>,
     },
     /// The server answered something else than expected.
     #[error("the server's answer cannot be read: {0}")]

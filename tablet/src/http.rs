@@ -305,7 +305,7 @@ fn problem(reply: &Reply) -> TabletError {
     let problem: Problem = serde_json::from_slice(&reply.body).unwrap_or_default();
     let name = problem.kind.rsplit('/').next().unwrap_or_default().to_owned();
     let title = if problem.detail.is_empty() { problem.title } else { problem.detail };
-    TabletError::Problem { status: reply.status, name, title }
+    TabletError::Problem { status: reply.status, name, title, retry_after_ms: reply.retry_after_ms }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! News from the server: the live socket, and long polling where a network does not let it through.
 
+use crate::chance::OsChance;
 use crate::clock::Clock;
 use crate::error::TabletError;
 use crate::http::Api;
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 use sync_protocol::id::Seq;
+use sync_protocol::replica::Chance as _;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio_tungstenite::WebSocketStream;
@@ -66,8 +68,14 @@ async fn run(api: Api, clock: Arc<dyn Clock>, mut after: Seq, pokes: mpsc::Sende
             Err(_) => poll(&api, clock.as_ref(), &mut after, &pokes).await,
         };
         wait = if heard { RETRY_MIN } else { (wait * 2).min(RETRY_MAX) };
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep(wait.mul_f64(jitter())).await;
     }
+}
+
+/// Between one half and one, so that tablets do not come back all at once.
+fn jitter() -> f64 {
+    let drawn = u32::try_from(OsChance.bits() >> 96).unwrap_or(0);
+    0.5 + f64::from(drawn) / f64::from(u32::MAX) / 2.0
 }
 
 async fn connect(api: &Api, clock: &dyn Clock) -> Result<WebSocketStream<Upgraded>, TabletError> {

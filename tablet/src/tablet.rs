@@ -267,10 +267,10 @@ impl Tablet {
             Ok(Reply { status, retry_after_ms, body }) => {
                 self.input(Input::Answer { attempt, status, retry_after_ms, body: &body }).await?;
             }
-            Err(TabletError::Problem { status, name, .. }) => {
+            Err(TabletError::Problem { status, name, retry_after_ms, .. }) => {
                 let body = serde_json::json!({ "type": name }).to_string();
                 let body = body.as_bytes();
-                self.input(Input::Answer { attempt, status, retry_after_ms: None, body }).await?;
+                self.input(Input::Answer { attempt, status, retry_after_ms, body }).await?;
             }
             Err(_) => self.input(Input::Failed { attempt }).await?,
         }

@@ -147,7 +147,8 @@ impl Replica {
         self.state.known = answer.known;
         self.state.durable = answer.durable;
         self.state.limits = answer.limits;
-        self.state.push_max = (self.state.push_max * 2).clamp(1, answer.limits.max_push.max(1));
+        self.state.push_max =
+            self.state.push_max.saturating_mul(2).clamp(1, answer.limits.max_push.max(1));
         self.state.server_now = Some(answer.now.0);
         self.state.offset_ms = answer.now.0.since(clock.now.0);
         self.state.bundle.clone_from(&answer.bundle);

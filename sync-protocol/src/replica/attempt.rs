@@ -21,7 +21,7 @@ impl Replica {
     pub(super) fn send(&mut self, clock: &ClockReading, chance: &mut dyn Chance) {
         let attempt = self.attempt.take().unwrap_or_else(|| {
             self.dirty.attempt = true;
-            self.new_attempt(AttemptId(chance.uuid()))
+            self.new_attempt(AttemptId(chance.uuid()), clock)
         });
         let body = self.body(&attempt, clock);
         self.run.in_flight = Some(attempt.id);
@@ -30,7 +30,7 @@ impl Replica {
         self.attempt = Some(attempt);
     }
 
-    fn new_attempt(&self, id: AttemptId) -> Attempt {
+    fn new_attempt(&self, id: AttemptId, clock: &ClockReading) -> Attempt {
         let (have, snap) = self.named_buckets();
         let mut attempt = Attempt {
             id,
@@ -44,7 +44,7 @@ impl Replica {
             top: self.state.next_n - 1,
             purged: self.state.purged.iter().take(PURGED_MAX).cloned().collect(),
             open: self.open_quarantined().take(OPEN_MAX).collect(),
-            sums: self.sums_wanted(),
+            sums: self.sums_wanted(clock),
         };
         attempt.count = self.fitting(&attempt);
         attempt
@@ -67,13 +67,17 @@ impl Replica {
         (have, snap)
     }
 
-    pub(super) fn sums_wanted(&self) -> bool {
+    /// Whether there is anything to compare with the server's sums.
+    pub(super) fn has_sums(&self) -> bool {
         let held = self.places.values().any(|place| place.phase == Phase::Held);
-        let old = match (self.state.sums_at, self.state.server_now) {
-            (Some(at), Some(now)) => now.since(at) >= SUMS_EVERY_MS,
-            (None, _) | (_, None) => true,
-        };
-        held && self.state.cursor.is_some() && (self.state.sums_due || old)
+        held && self.state.cursor.is_some()
+    }
+
+    /// Once a day by the server's clock as the tablet estimates it, and when a bucket has been entered.
+    fn sums_wanted(&self, clock: &ClockReading) -> bool {
+        let now = clock.now.0.plus(self.state.offset_ms);
+        let old = self.state.sums_at.is_none_or(|at| now.since(at) >= SUMS_EVERY_MS);
+        self.has_sums() && (self.state.sums_due || old)
     }
 
     /// How many changes from `from` on fit into the limits of a request; the first always does.

@@ -399,6 +399,8 @@ impl Replica {
 
     pub(super) fn vacuum(&mut self, reported: bool) {
         let round = self.state.round;
+        // Whatever ends this round is also told to end the erasures that have not been told yet.
+        let reported = reported || !self.state.erasing.is_empty();
         let asked = self.outputs.iter_mut().find_map(|output| match output {
             Output::Vacuum { round: r, reported } if *r == round => Some(reported),
             Output::Vacuum { .. }

@@ -82,7 +82,7 @@ impl Replica {
             || !self.index.unanswered.is_empty()
             || !self.state.purged.is_empty()
             || self.places.values().any(|place| unfinished(&place.phase))
-            || (self.state.sums_due && self.sums_wanted())
+            || (self.state.sums_due && self.has_sums())
     }
 
     /// An attempt came to nothing: wait at random, longer each time.

@@ -8,6 +8,7 @@
     reason = "a test that is wrong about its own world should stop"
 )]
 
+mod garbage;
 mod promises;
 mod server;
 mod tablet;
