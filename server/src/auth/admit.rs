@@ -1,7 +1,8 @@
 //! Admits callers: what a route declares is checked here, before its handler or body is touched.
 
 use super::access::{self, Scope};
-use super::{jws, session};
+use super::jws::Refused;
+use super::session;
 use crate::extract::{Caller, ConsoleCaller, TabletCaller};
 use crate::problem::ApiError;
 use crate::state::AppState;
@@ -105,8 +106,15 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 
 /// Verifies an access token and looks its device and user up.
 pub async fn tablet(state: &AppState, token: &str) -> Result<TabletCaller, ApiError> {
-    let verified = access::verify(&state.keys.now(), &state.names, token, state.clock.now());
-    let claims = verified.map_err(|why: jws::Refused| {
+    let now = state.clock.now();
+    let verify = || access::verify(&state.keys.now(), &state.names, token, now);
+    let mut verified = verify();
+    if matches!(verified, Err(Refused::UnknownKey))
+        && state.keys.ask_for_unknown(&state.store, now).await.map_err(ApiError::caused)?
+    {
+        verified = verify();
+    }
+    let claims = verified.map_err(|why: Refused| {
         tracing::debug!(%why, "an access token was refused");
         ApiError::Unauthorised
     })?;

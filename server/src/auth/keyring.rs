@@ -8,9 +8,11 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 use storage::{SigningKey, StorageError, Store};
 use sync_protocol::clock::UnixMillis;
+use tokio::time::Instant;
 
 /// What the keys of access tokens are stored under.
 pub const PURPOSE: &str = "access_token";
@@ -118,7 +120,13 @@ pub fn make(random: &dyn Random, now: UnixMillis) -> Result<SigningKey, KeyError
 
 /// The keys of a running server.
 #[derive(Debug)]
-pub struct Keyring(RwLock<Arc<KeySet>>);
+pub struct Keyring {
+    keys: RwLock<Arc<KeySet>>,
+    asked_at: Mutex<Option<Instant>>,
+}
+
+/// How often the database is asked for a key that nobody here knows.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 impl Keyring {
     /// Reads the keys, making the first one where there is none.
@@ -135,20 +143,35 @@ impl Keyring {
             stored.push(key);
         }
         tx.commit().await?;
-        Ok(Self(RwLock::new(Arc::new(KeySet::of(&stored, now)?))))
+        let keys = RwLock::new(Arc::new(KeySet::of(&stored, now)?));
+        Ok(Self { keys, asked_at: Mutex::new(None) })
     }
 
     /// The keys now.
     pub fn now(&self) -> Arc<KeySet> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads the keys again, for those that another process made.
     pub async fn refresh(&self, store: &Store, now: UnixMillis) -> Result<(), KeyError> {
         let stored = store.read().await?.keys().list(PURPOSE).await?;
         let next = Arc::new(KeySet::of(&stored, now)?);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = next;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(())
+    }
+
+    /// Reads the keys again because a token names one that is unknown here: another node may have made it. True if
+    /// they were read; not again within [`ASK_AGAIN`].
+    pub async fn ask_for_unknown(&self, store: &Store, now: UnixMillis) -> Result<bool, KeyError> {
+        {
+            let mut asked_at = self.asked_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if asked_at.is_some_and(|at| at.elapsed() < ASK_AGAIN) {
+                return Ok(false);
+            }
+            *asked_at = Some(Instant::now());
+        }
+        self.refresh(store, now).await?;
+        Ok(true)
     }
 }
 
@@ -158,10 +181,21 @@ pub async fn rotate(
     random: &dyn Random,
     now: UnixMillis,
 ) -> Result<String, KeyError> {
+    replace(store, random, now, OVERLAP_MS).await
+}
+
+/// Makes a new signing key; the ones before it verify for `overlap_ms` more: 0 when one has leaked.
+pub async fn replace(
+    store: &Store,
+    random: &dyn Random,
+    now: UnixMillis,
+    overlap_ms: i64,
+) -> Result<String, KeyError> {
     let mut tx = store.write().await?;
+    let end = now.plus(overlap_ms);
     for key in tx.keys().list(PURPOSE).await? {
-        if key.retire_at.is_none() {
-            tx.keys().retire(&key.kid, now.plus(OVERLAP_MS)).await?;
+        if key.retire_at.is_none_or(|retire_at| retire_at > end) {
+            tx.keys().retire(&key.kid, end).await?;
         }
     }
     let key = make(random, now)?;

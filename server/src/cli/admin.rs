@@ -112,7 +112,11 @@ pub(super) enum Admin {
         tenant: Tenant,
     },
     /// Makes a new key for access tokens; the ones before it verify for 24 hours more.
-    KeysRotate,
+    KeysRotate {
+        /// A key has leaked: the ones before are void at once, and every tablet asks for a new token.
+        #[arg(long)]
+        void: bool,
+    },
 }
 
 /// A user by login.
@@ -241,9 +245,11 @@ impl Admin {
             Self::NewEpoch { tenant } => {
                 json!({ "epoch": tenants::new_epoch(state, &operator(&tenant)).await? })
             }
-            Self::KeysRotate => {
-                let now = state.clock.now();
-                json!({ "kid": keyring::rotate(&state.store, &*state.random, now).await? })
+            Self::KeysRotate { void } => {
+                let overlap_ms = if void { 0 } else { keyring::OVERLAP_MS };
+                let (now, random) = (state.clock.now(), &*state.random);
+                let kid = keyring::replace(&state.store, random, now, overlap_ms).await?;
+                json!({ "kid": kid })
             }
         })
     }

@@ -3,6 +3,9 @@
 use crate::support::{PASSWORD, TestResult, World, tenant};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
+use server::admin::users::NewUser;
+use server::admin::{Actor, forms, users};
+use server::problem::ApiError;
 
 async fn actions(world: &World) -> TestResult<Vec<String>> {
     let trail = world.state.store.read().await?.audit().list(&tenant("fire"), None, 100).await?;
@@ -251,5 +254,19 @@ async fn an_administrator_cannot_lock_the_own_account() -> TestResult {
     let path = format!("/v1/admin/users/{own}/deactivate");
     let refused = world.call(Method::POST, &path, Some(&admin), None).await;
     assert_eq!(refused.str("reason"), "own_account");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_tenant_that_nobody_made_is_named() -> TestResult {
+    let world = World::new().await?;
+    let actor = Actor { tenant: tenant("nobody-made-it"), user: None };
+    let (login, name) = ("mori".to_owned(), "森 花".to_owned());
+    let new = NewUser { login, name, admin: false, password: None };
+    let made = users::create(&world.state, &actor, new).await;
+    assert!(matches!(made, Err(ApiError::NotFound { kind: "tenant" })), "{made:?}");
+    let form = include_str!("../../../fixtures/forms/staff.json");
+    let published = forms::publish(&world.state, &actor, form).await;
+    assert!(matches!(published, Err(ApiError::NotFound { kind: "tenant" })), "{published:?}");
     Ok(())
 }

@@ -91,6 +91,7 @@ fn a_bureau_is_set_up_from_the_command_line() -> TestResult {
     desk.answer("admin backup-done --tenant fire --seq 0", "")?;
     assert_eq!(text(&desk.answer("admin new-epoch --tenant fire", "")?, "epoch").len(), 36);
     assert_eq!(text(&desk.answer("admin keys-rotate", "")?, "kid").len(), 43);
+    assert_eq!(text(&desk.answer("admin keys-rotate --void", "")?, "kid").len(), 43);
     for command in ["user-deactivate", "user-activate"] {
         desk.answer(&format!("admin {command} --tenant fire --login mori"), "")?;
     }

@@ -106,17 +106,17 @@ async fn a_second_call_takes_the_place_of_the_first_and_a_grant_ends_the_wait() 
     Ok(())
 }
 
-type Socket =
+pub(crate) type Socket =
     tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
-async fn connect(served: &Served, token: &str) -> TestResult<Socket> {
+pub(crate) async fn connect(served: &Served, token: &str) -> TestResult<Socket> {
     let mut request = format!("ws://{}/v1/live", served.addr).into_client_request()?;
     request.headers_mut().insert("authorization", format!("Bearer {token}").parse()?);
     Ok(timeout(SOON, tokio_tungstenite::connect_async(request)).await??.0)
 }
 
 /// The next text, or the code and reason of the close.
-async fn next(socket: &mut Socket) -> TestResult<String> {
+pub(crate) async fn next(socket: &mut Socket) -> TestResult<String> {
     loop {
         match timeout(SOON, socket.next()).await? {
             Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
@@ -163,6 +163,36 @@ async fn a_revocation_by_another_process_is_in_force_within_five_seconds() -> Te
     tx.devices().set_state(&tenant("fire"), device, DeviceState::Revoked, now).await?;
     tx.commit().await?;
     assert_eq!(next(&mut socket).await?, "close 1008 no longer authorised");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_grant_that_begins_pokes_its_holder_at_its_instant() -> TestResult {
+    const WAIT_MS: i64 = 600;
+    let world = World::new().await?;
+    let tablet = world.tablet("fire", "mori").await?;
+    let token = world.token(&tablet).await;
+    let served = Served::start(&world).await?;
+    let mut socket = connect(&served, &token).await?;
+    assert_eq!(next(&mut socket).await?, r#"{"poke":0}"#);
+    let actor = Actor { tenant: tenant("fire"), user: None };
+    let new = grants::NewGrant {
+        user: tablet.user,
+        bucket: bucket(),
+        role: Role::Inspector,
+        from_at: Some(world.state.clock.now().plus(WAIT_MS)),
+        to_at: None,
+        hold: true,
+    };
+    grants::create(&world.state, &actor, new).await?;
+    server::live::start(&world.state);
+    tokio::time::sleep(Duration::from_millis(WAIT_MS.unsigned_abs() / 2)).await;
+    world.clock.advance(WAIT_MS);
+    let began = std::time::Instant::now();
+    assert_eq!(next(&mut socket).await?, r#"{"poke":0}"#, "what is held has changed");
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    world.state.pokes.poke(&tenant("fire"), Seq(3), &[bucket()]);
+    assert_eq!(next(&mut socket).await?, r#"{"poke":3}"#);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! What PostgreSQL does otherwise than SQLite: writers at once, spent transactions, callers that leave.
 
+use crate::live::{connect, next};
 use crate::network::Served;
 use crate::support::{Key, TestResult, World, tenant};
 use axum::http::StatusCode;
@@ -7,7 +8,8 @@ use serde_json::json;
 use server::admin::{Actor, devices};
 use std::process::Command;
 use std::time::Duration;
-use storage::DeviceState;
+use storage::{DeviceState, PointerTouch};
+use sync_protocol::id::{Bucket, RecordId, Seq};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -55,6 +57,29 @@ async fn people_and_tablets_come_in_and_are_set_aside() -> TestResult {
     let actor = Actor { tenant: tenant("fire"), user: None };
     devices::set_aside(&world.state, &actor, tablet.device.parse()?, DeviceState::Stolen).await?;
     assert_eq!(world.exchange(&tablet).await.problem(), "device-stolen");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_hears_what_another_server_has_committed() -> TestResult {
+    let world = World::on_postgres().await?;
+    let tablet = world.tablet("fire", "mori").await?;
+    let token = world.token(&tablet).await;
+    let served = Served::start(&world).await?;
+    server::live::start(&world.state);
+    let mut socket = connect(&served, &token).await?;
+    assert_eq!(next(&mut socket).await?, r#"{"poke":0}"#);
+    // The watchman has seen the head before the other server moves it.
+    sleep(Duration::from_secs(5)).await;
+    let neighbour = world.neighbour().await?;
+    let mut tx = neighbour.store.write().await?;
+    let (rec, seq) = (RecordId(uuid::Uuid::from_u128(1)), Seq(1));
+    let bucket = Bucket::everyone();
+    let touch = PointerTouch { bucket, rec, seq, since: Some(seq), live: true };
+    tx.head().advance(&tenant("fire"), 1).await?;
+    tx.pointers().touch(&tenant("fire"), &[touch]).await?;
+    tx.commit().await?;
+    assert_eq!(next(&mut socket).await?, r#"{"poke":1}"#);
     Ok(())
 }
 

@@ -77,6 +77,11 @@ async fn unknown_addresses_and_verbs_are_named() -> TestResult {
             assert!(answer.headers.contains_key("allow"), "{}", route.path);
         }
     }
+    let admin = world.admin().await?;
+    for path in ["/v1/records/%ff/seal", "/v1/records/%ff/late/%fe/accept"] {
+        let answer = world.call(Method::POST, path, Some(&admin), Some(json!({}))).await;
+        assert_eq!(answer.problem(), "not-found", "{path}: {}", answer.text);
+    }
     let disguised = Request::get("/v1/nonce").header("x-http-method-override", "POST");
     assert_eq!(world.send(disguised.body(Body::empty())?).await.status.as_u16(), 405);
     Ok(())

@@ -81,6 +81,17 @@ impl World {
         Self::over(storage::testing::postgres().await?, Config::default()).await
     }
 
+    /// Another server on the same database, with the same clock.
+    pub(crate) async fn neighbour(&self) -> TestResult<AppState> {
+        let parts = Parts {
+            store: self.state.store.clone(),
+            clock: Arc::<ManualClock>::clone(&self.clock),
+            random: Arc::new(SeededRandom::new(u64::MAX)),
+            config: Arc::clone(&self.state.config),
+        };
+        Ok(AppState::open(parts).await?)
+    }
+
     async fn over(base: TestStore, config: Config) -> TestResult<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let next = NEXT.fetch_add(1, Ordering::SeqCst);

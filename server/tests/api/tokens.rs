@@ -315,6 +315,29 @@ async fn a_rotated_key_verifies_for_a_day_and_then_no_more() -> TestResult {
     assert_eq!(jwks.pointer("/keys/1/kty"), Some(&json!("OKP")));
     let later = now.plus(keyring::OVERLAP_MS);
     world.state.keys.refresh(&world.state.store, later).await?;
+    let jwks = world.get("/.well-known/jwks.json", "").await.json();
+    assert_eq!(jwks.get("keys").and_then(Value::as_array).map(Vec::len), Some(1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_another_server_made_is_known_at_once_and_a_leaked_one_is_void() -> TestResult {
+    let world = World::new().await?;
+    let tablet = world.tablet("fire", "mori").await?;
+    let before = world.token(&tablet).await;
+    let neighbour = world.neighbour().await?;
+    let now = world.state.clock.now();
+    keyring::replace(&neighbour.store, &*neighbour.random, now, 0).await?;
+    neighbour.keys.refresh(&neighbour.store, now).await?;
+    let text = json!({ "assertion": tablet.assertion(&world.nonce().await) });
+    let request = axum::http::Request::post("/v1/token")
+        .header("content-type", "application/json")
+        .body(axum::body::Body::from(text.to_string()))?;
+    let answer = tower::ServiceExt::oneshot(server::app(&neighbour), request).await?;
+    let body = http_body_util::BodyExt::collect(answer.into_body()).await?.to_bytes();
+    let body: Value = serde_json::from_slice(&body)?;
+    let after = body.get("access_token").and_then(Value::as_str).ok_or("a token")?;
+    assert_eq!(world.get(TABLET_ROUTE, after).await.status.as_u16(), 426);
     assert_eq!(world.get(TABLET_ROUTE, &before).await.status, StatusCode::UNAUTHORIZED);
     Ok(())
 }
