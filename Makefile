@@ -8,7 +8,7 @@ KILLS   ?= 200
 PG_BIN  := $(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 APT     := DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Options::=--force-confold
 
-.PHONY: help demo run test check bench sim crash compiler postgres curl
+.PHONY: help demo run test check bench sim crash compiler postgres shell
 
 help: ## lists these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ run: compiler ## runs the server on SQLite in ./genba-data, http://127.0.0.1:808
 	@mkdir -p genba-data
 	GENBA_DATABASE_URL=$${GENBA_DATABASE_URL:-sqlite:genba-data/genba.db} $(CARGO) run -p server --bin genba -- serve
 
-test: compiler postgres curl ## runs every test: properties, both databases, 2,000 simulated worlds, 60 kills, planted faults
+test: compiler postgres shell ## runs every test: properties, both databases, 2,000 simulated worlds, 60 kills, planted faults
 	$(CARGO) test --workspace --no-fail-fast </dev/null
 	$(CARGO) test -p genba-tests --features faults --test crash --test faults --no-fail-fast </dev/null
 
@@ -61,8 +61,8 @@ postgres:
 	    $(APT) update -qq </dev/null && $(APT) install -y -qq --no-install-recommends postgresql </dev/null; \
 	  else echo "Missing: the PostgreSQL server, 15 or newer (the tests start their own). Debian: apt-get install postgresql"; exit 1; fi; }
 
-curl:
-	@command -v curl >/dev/null || { \
+shell:
+	@command -v curl >/dev/null && command -v openssl >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    $(APT) update -qq </dev/null && $(APT) install -y -qq --no-install-recommends curl </dev/null; \
-	  else echo "Missing: curl (a test runs the README). Debian: apt-get install curl"; exit 1; fi; }
+	    $(APT) update -qq </dev/null && $(APT) install -y -qq --no-install-recommends ca-certificates curl openssl </dev/null; \
+	  else echo "Missing: curl or openssl (a test runs the README). Debian: apt-get install curl openssl"; exit 1; fi; }
