@@ -174,12 +174,19 @@ impl Eye {
             .collect()
     }
 
-    /// The changes that wait in quarantine.
-    pub(super) async fn open_ids(&mut self) -> Result<BTreeSet<ChangeId>> {
-        const SQL: &str = "select id from quarantine where tenant = $1 and state = 'open'";
-        let rows: Vec<Option<Vec<u8>>> =
-            sqlx::query_scalar(SQL).bind(tenant().as_str()).fetch_all(self.conn()?).await?;
-        rows.into_iter().flatten().map(|bytes| Ok(ChangeId(id(bytes)?))).collect()
+    /// The changes that wait in quarantine, with the hashes of their texts.
+    pub(super) async fn open_ids(&mut self) -> Result<BTreeSet<(ChangeId, Hash)>> {
+        const SQL: &str = "select id, hash from quarantine where tenant = $1 and state = 'open'";
+        let rows = sqlx::query(SQL).bind(tenant().as_str()).fetch_all(self.conn()?).await?;
+        let mut open = BTreeSet::new();
+        for row in rows {
+            let bytes: Option<Vec<u8>> = row.try_get("id")?;
+            let hash: Vec<u8> = row.try_get("hash")?;
+            if let Some(bytes) = bytes {
+                open.insert((ChangeId(id(bytes)?), hash.try_into().ok().context("32 bytes")?));
+            }
+        }
+        Ok(open)
     }
 
     /// The sealed texts by their seal.

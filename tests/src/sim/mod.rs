@@ -7,6 +7,7 @@
 //! nevertheless in `oracle` or `verdict`.
 
 mod dice;
+pub mod directed;
 mod eye;
 mod house;
 mod network;

@@ -1,7 +1,6 @@
 //! What must hold at every step: nothing is lost, nothing leaks, no stale copy is heard, no revision goes back.
 
 use super::eye::Eye;
-use super::tablet::id_of;
 use super::world::World;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,24 +115,21 @@ impl Oracle {
 impl World {
     /// Invariant 6: every authored change is on a tablet or on the server's disk.
     pub(super) fn check_conserved(&self) -> Result<()> {
+        let kept = self.on_tablets();
         for (id, hash) in &self.oracle.authored {
-            if let Some(hashes) = self.eye.has.get(id) {
-                ensure!(hashes.contains(hash), "the server has other bytes of {id}");
-                continue;
+            match self.eye.has.get(id) {
+                Some(hashes) => {
+                    ensure!(hashes.contains(hash), "the server has other bytes of {id}");
+                }
+                None => ensure!(kept.contains(hash), "LOST: the change {id} is nowhere"),
             }
-            let on_a_tablet = self
-                .tablets
-                .iter()
-                .flat_map(|tablet| tablet.texts())
-                .any(|text| hash_of(text) == *hash);
-            ensure!(on_a_tablet, "LOST: the change {id} is nowhere");
         }
         Ok(())
     }
 
-    /// The changes whose texts are on a tablet.
-    pub(super) fn on_tablets(&self) -> BTreeSet<ChangeId> {
-        self.tablets.iter().flat_map(|tablet| tablet.texts()).filter_map(id_of).collect()
+    /// The changes whose texts are on a tablet, by their hashes.
+    pub(super) fn on_tablets(&self) -> BTreeSet<Hash> {
+        self.tablets.iter().flat_map(|tablet| tablet.texts.values().copied()).collect()
     }
 
     /// Invariant 24: an answer holds no byte of a record that the device may not see now.

@@ -135,8 +135,7 @@ impl World {
             return Ok(());
         };
         tablet.stop();
-        tablet.rows = saved;
-        tablet.seen.clear();
+        tablet.go_back_to(saved);
         self.note(format!("tablet {at} goes back to an older copy of its disk"));
         self.account_for_lost_disk();
         self.start(at)
@@ -145,8 +144,10 @@ impl World {
     /// What was only on a disk that is gone is lost by no fault of ours; what only the server has is noted.
     fn account_for_lost_disk(&mut self) {
         let kept = self.on_tablets();
-        let gone: Vec<_> =
-            self.oracle.authored.keys().filter(|id| !kept.contains(id)).copied().collect();
+        let gone: Vec<_> = (self.oracle.authored.iter())
+            .filter(|(_, hash)| !kept.contains(*hash))
+            .map(|(id, _)| *id)
+            .collect();
         for id in gone {
             if self.eye.has.contains_key(&id) {
                 self.oracle.fragile.insert(id);
@@ -156,7 +157,7 @@ impl World {
         }
     }
 
-    fn new_record(&mut self) -> RecordId {
+    pub(super) fn new_record(&mut self) -> RecordId {
         let rec = RecordId(self.dice.uuid());
         self.oracle.canaries.insert(canary(rec), rec);
         rec
@@ -261,7 +262,13 @@ impl World {
         Edit::Set(Path::Field(field.to_owned()), Value::String(parts.concat()))
     }
 
-    fn author(&mut self, at: usize, rec: RecordId, kind: &str, edits: Vec<Edit>) -> Result<()> {
+    pub(super) fn author(
+        &mut self,
+        at: usize,
+        rec: RecordId,
+        kind: &str,
+        edits: Vec<Edit>,
+    ) -> Result<()> {
         let kind: RecordType = kind.parse()?;
         let count = edits.len();
         let draft = Draft { rec, kind, sv: 1, edits };

@@ -120,6 +120,11 @@ impl Plan {
         plan
     }
 
+    /// A world in which nothing happens by itself.
+    pub const fn still(tablets: usize) -> Self {
+        Self { faults: Vec::new(), tablets, actions: 0, page_bytes: None, body_bytes_max: None }
+    }
+
     /// Whether this kind of fault happens at all.
     pub fn has(&self, kind: Fault) -> bool {
         self.rate(kind) > 0

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use sync_protocol::clock::{ClockReading, Instant, UnixMillis};
 use sync_protocol::id::{AttemptId, ChangeId, EpochId, RecordId, Seq, UserId};
 use sync_protocol::replica::{Identity, Replica, Row, Step, Table, Write};
+use sync_protocol::value::{Hash, hash_of};
 
 /// The rows of a tablet's database.
 pub(super) type Rows = BTreeMap<(Table, String), Vec<u8>>;
@@ -25,6 +26,8 @@ pub(super) struct Tablet {
     pub(super) replica: Option<Replica>,
     /// What is on its disk.
     pub(super) rows: Rows,
+    /// The hashes of the frozen texts among them.
+    pub(super) texts: BTreeMap<String, Hash>,
     /// An older copy of its disk.
     pub(super) saved: Option<Rows>,
     /// Grows with every start, so that what was meant for an earlier run is not heard.
@@ -55,6 +58,7 @@ impl Tablet {
             user,
             replica: Some(replica),
             rows: Rows::new(),
+            texts: BTreeMap::new(),
             saved: None,
             run: 0,
             offset: 0,
@@ -98,12 +102,29 @@ impl Tablet {
     /// Commits one local transaction.
     pub(super) fn commit(&mut self, writes: &[Write]) {
         for write in writes {
+            if write.table == Table::Text {
+                match &write.value {
+                    Some(text) => drop(self.texts.insert(write.key.clone(), hash_of(text))),
+                    None => drop(self.texts.remove(&write.key)),
+                }
+            }
             let key = (write.table, write.key.clone());
             match &write.value {
                 Some(value) => drop(self.rows.insert(key, value.clone())),
                 None => drop(self.rows.remove(&key)),
             }
         }
+    }
+
+    /// Puts an older copy of the disk in the place of the present one.
+    pub(super) fn go_back_to(&mut self, rows: Rows) {
+        self.texts = rows
+            .iter()
+            .filter(|((table, _), _)| *table == Table::Text)
+            .map(|((_, key), text)| (key.clone(), hash_of(text)))
+            .collect();
+        self.rows = rows;
+        self.seen.clear();
     }
 
     /// The rows of its disk.
@@ -114,14 +135,6 @@ impl Tablet {
             value: value.clone(),
         };
         self.rows.iter().map(row).collect()
-    }
-
-    /// The frozen texts on its disk, also while it is switched off.
-    pub(super) fn texts(&self) -> impl Iterator<Item = &[u8]> {
-        self.rows
-            .iter()
-            .filter(|((table, _), _)| *table == Table::Text)
-            .map(|(_, text)| text.as_slice())
     }
 
     /// How many changes wait for their result; 0 while it is switched off.

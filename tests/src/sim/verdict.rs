@@ -155,7 +155,8 @@ impl World {
             let Some(outcome) = own.outcome else { continue };
             let applied = self.eye.applied.contains(&own.id);
             let told = (outcome.is_applied(), outcome.status == Status::Quarantined);
-            let is = (applied, !applied && open.contains(&own.id));
+            let ours = self.oracle.authored.get(&own.id).map(|hash| (own.id, *hash));
+            let is = (applied, !applied && ours.is_some_and(|ours| open.contains(&ours)));
             ensure!(told == is, "{} was told to be {:?}", own.id, outcome.status);
         }
         for ((table, key), value) in &tablet.rows {

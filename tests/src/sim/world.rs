@@ -148,6 +148,13 @@ impl World {
         Ended { seed: self.seed, hash, tally: self.tally, failure, lines }
     }
 
+    /// Ends a world that was not played to its end.
+    pub(super) async fn finish(mut self) -> Result<()> {
+        self.eye.shut().await?;
+        self.house.close().await;
+        Ok(())
+    }
+
     async fn play_through(&mut self) -> Result<()> {
         while self.acts_left > 0 {
             anyhow::ensure!(self.step().await?, "nothing happens any more");
@@ -169,7 +176,7 @@ impl World {
         self.check_settled().await
     }
 
-    async fn run_until(&mut self, end: i64) -> Result<()> {
+    pub(super) async fn run_until(&mut self, end: i64) -> Result<()> {
         while self.queue.peek().is_some_and(|Reverse(((at, _), _))| *at <= end) {
             self.step().await?;
         }
