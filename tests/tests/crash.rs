@@ -1,6 +1,9 @@
 //! The real server killed thirty times on each database, under load.
 
 use genba_tests::crash::campaign::{Plan, Report, run};
+use genba_tests::crash::child::{Launch, Started};
+use genba_tests::crash::line::Line;
+use genba_tests::crash::points::START;
 use genba_tests::crash::postgres::Postgres;
 use std::time::Duration;
 use storage::testing::{Folder, TestResult};
@@ -39,5 +42,20 @@ fn judged(report: &Report) -> TestResult {
     assert!(report.acknowledged > 500, "{} acknowledged", report.acknowledged);
     let refused = |status: &u16| !matches!(status, 0 | 200 | 503);
     assert!(!report.statuses.keys().any(refused), "{:?}", report.statuses);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_that_dies_leaves_a_database_that_starts() -> TestResult {
+    for point in START {
+        let folder = Folder::new("crash-first")?;
+        let url = format!("sqlite:{}/genba.db", folder.path().display());
+        let launch = Launch::new(folder.path(), &url)?;
+        let line = Line::http()?;
+        let Line::Http(client, _) = &line else { return Err("a line to another process".into()) };
+        let died = matches!(launch.start(client, Some(point)).await?, Started::Died);
+        assert!(died, "{point} was not reached");
+        drop(launch.start_whole(client).await?);
+    }
     Ok(())
 }

@@ -58,15 +58,17 @@ pub async fn run(options: &Options, nodes: u64, time: Duration, folder: &Path) -
     let newcomers = shop.put_newcomers(newcomer, 1_000, line.clone());
 
     let mut seen = Seen::default();
+    let mut looker = look::Looker::connect(&options.url).await?;
     let begun = std::time::Instant::now();
     while begun.elapsed() < time && seen.wrongs.is_empty() {
         let promised = shop.acks.all();
-        let found = look::look(&options.url).await?;
+        let found = looker.look().await?;
         seen.wrongs = judge::wrongs(&found, &promised);
         seen.looks += 1;
         tokio::time::sleep(LOOK_EVERY).await;
     }
     shop.close();
+    looker.close().await?;
     let mut tablets = Vec::new();
     for worker in workers {
         tablets.push(worker.await??);

@@ -124,22 +124,61 @@ macro_rules! look {
     }};
 }
 
-/// Reads a database that holds one bureau.
-pub async fn look(url: &str) -> Result<Look> {
-    if url.starts_with("sqlite:") {
-        let options = sqlx::sqlite::SqliteConnectOptions::from_str(url)?.read_only(true);
-        let mut conn = SqliteConnection::connect_with(&options).await?;
-        sqlx::query("begin").execute(&mut conn).await?;
-        let found = look!(&mut conn);
-        conn.close().await?;
-        Ok(found)
-    } else if url.starts_with("postgres:") {
-        let mut conn = PgConnection::connect(url).await?;
-        sqlx::query("begin isolation level repeatable read, read only").execute(&mut conn).await?;
-        let found = look!(&mut conn);
-        conn.close().await?;
-        Ok(found)
-    } else {
-        bail!("neither SQLite nor PostgreSQL: {url}")
+/// A connection that only looks.
+#[derive(Debug)]
+pub enum Looker {
+    /// Into a file.
+    Sqlite(SqliteConnection),
+    /// Into a server.
+    Postgres(PgConnection),
+}
+
+impl Looker {
+    /// Connects.
+    pub async fn connect(url: &str) -> Result<Self> {
+        if url.starts_with("sqlite:") {
+            let options = sqlx::sqlite::SqliteConnectOptions::from_str(url)?.read_only(true);
+            Ok(Self::Sqlite(SqliteConnection::connect_with(&options).await?))
+        } else if url.starts_with("postgres:") {
+            Ok(Self::Postgres(PgConnection::connect(url).await?))
+        } else {
+            bail!("neither SQLite nor PostgreSQL: {url}")
+        }
     }
+
+    /// Reads a database that holds one bureau, in one snapshot.
+    pub async fn look(&mut self) -> Result<Look> {
+        match self {
+            Self::Sqlite(conn) => {
+                sqlx::query("begin").execute(&mut *conn).await?;
+                let found = look!(&mut *conn);
+                sqlx::query("commit").execute(&mut *conn).await?;
+                Ok(found)
+            }
+            Self::Postgres(conn) => {
+                let begin = "begin isolation level repeatable read, read only";
+                sqlx::query(begin).execute(&mut *conn).await?;
+                let found = look!(&mut *conn);
+                sqlx::query("commit").execute(&mut *conn).await?;
+                Ok(found)
+            }
+        }
+    }
+
+    /// Ends the connection.
+    pub async fn close(self) -> Result<()> {
+        match self {
+            Self::Sqlite(conn) => conn.close().await?,
+            Self::Postgres(conn) => conn.close().await?,
+        }
+        Ok(())
+    }
+}
+
+/// Looks once.
+pub async fn look(url: &str) -> Result<Look> {
+    let mut looker = Looker::connect(url).await?;
+    let found = looker.look().await?;
+    looker.close().await?;
+    Ok(found)
 }

@@ -172,16 +172,14 @@ impl Shop {
 
 /// Lets tablets sync without writing until none of them has anything to do.
 pub async fn settle(shop: &Shop, tablets: &mut [Tablet], line: &Line) -> Result<()> {
-    // Twice: what the first one pushed last, the others pull after it.
+    // Twice: what the last one pushed, the first ones pull after it.
     for _ in 0..2 {
         for tablet in &mut *tablets {
-            let mut quiet = 0;
             for _ in 0..ROUNDS_MAX {
                 tablet.clock.now.0 = SystemClock.now();
                 let now = tablet.clock.now.0;
                 tablet.exchange(&shop.site, line, &shop.acks, now).await?;
-                quiet = if tablet.is_settled() { quiet + 1 } else { 0 };
-                if quiet == 2 {
+                if tablet.is_settled() {
                     break;
                 }
             }
