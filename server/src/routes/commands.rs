@@ -8,7 +8,7 @@ use crate::routes::Route;
 use crate::state::AppState;
 use crate::sync::{Command, command_id};
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use sync_protocol::id::{Bucket, ChangeId, RecordId, Seq};
 use utoipa::ToSchema;
@@ -137,7 +137,7 @@ struct Verdict {
 async fn accept(
     caller: Person,
     State(state): State<AppState>,
-    path: Path<(String, String)>,
+    path: Segment<(String, String)>,
     Json(body): Json<Verdict>,
 ) -> Result<Answer<Made>, ApiError> {
     judge(&state, &caller, &path, body.id, None).await
@@ -146,7 +146,7 @@ async fn accept(
 async fn aside(
     caller: Person,
     State(state): State<AppState>,
-    path: Path<(String, String)>,
+    path: Segment<(String, String)>,
     Json(body): Json<Reason>,
 ) -> Result<Answer<Made>, ApiError> {
     judge(&state, &caller, &path, body.id, Some(reason(body.why)?)).await
@@ -155,7 +155,7 @@ async fn aside(
 async fn judge(
     state: &AppState,
     caller: &Person,
-    Path((rec, change)): &Path<(String, String)>,
+    Segment((rec, change)): &Segment<(String, String)>,
     id: Option<ChangeId>,
     aside: Option<String>,
 ) -> Result<Answer<Made>, ApiError> {

@@ -3,7 +3,7 @@
 use crate::support::{TestResult, World};
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use server::auth::admit::Access;
 use server::bulkhead::{AUTH_AT_ONCE, Gate};
 use server::problem;
