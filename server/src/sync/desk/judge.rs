@@ -43,27 +43,34 @@ impl Desk<'_> {
             return Err(Code::Forbidden);
         }
         let stays = self.stays_for(change)?;
-        if server_made || source.via == Via::Import {
-            return Ok(None);
-        }
         let grants = |user: UserId| self.grants.get(&user).map(Vec::as_slice).unwrap_or_default();
-        match rights::judge(change, form, grants(change.by), &stays, self.now) {
-            Allowed::Now => Ok(None),
-            Allowed::Earlier => Ok(Some(Late::LeftScope)),
-            Allowed::No if released_by.is_some() => Ok(None),
-            Allowed::No => Err(Code::Forbidden),
+        let late = if server_made || source.via == Via::Import {
+            None
+        } else {
+            match rights::judge(change, form, grants(change.by), &stays, self.now) {
+                Allowed::Now => None,
+                Allowed::Earlier => Some(Late::LeftScope),
+                Allowed::No if released_by.is_some() => None,
+                Allowed::No => return Err(Code::Forbidden),
+            }
+        };
+        // Only now: who may not begin such a record does not learn whether there is one of this id.
+        if change.home().is_some() && self.existing(change.rec).is_some() {
+            return Err(Code::IdReuse);
         }
+        Ok(late)
     }
 
-    /// Where the change's record has been, or where a new one would lie.
+    fn existing(&self, rec: RecordId) -> Option<&File> {
+        self.files.get(&rec).filter(|file| file.record.is_some())
+    }
+
+    /// Where the change's record has been, or where the one that it begins would lie.
     fn stays_for(&self, change: &Change) -> Result<Vec<Stay>, Code> {
-        let existing = self.files.get(&change.rec).filter(|file| file.record.is_some());
-        match (change.home(), existing) {
-            (Some(_), Some(_)) => Err(Code::IdReuse),
-            (Some(Home::In(bucket)), None) => Ok(vec![Stay::always(bucket.clone())]),
-            (Some(Home::About(subject)), None) => {
-                let subject = self.files.get(subject).filter(|file| file.record.is_some());
-                subject.map(|file| file.stays.clone()).ok_or(Code::Forbidden)
+        match (change.home(), self.existing(change.rec)) {
+            (Some(Home::In(bucket)), _) => Ok(vec![Stay::always(bucket.clone())]),
+            (Some(Home::About(subject)), _) => {
+                self.existing(*subject).map(|file| file.stays.clone()).ok_or(Code::Forbidden)
             }
             (None, Some(file)) => {
                 let same_kind =
