@@ -1,5 +1,6 @@
 //! Forms: published in versions that never change.
 
+use super::tenants::is_there;
 use super::{Actor, note};
 use crate::problem::ApiError;
 use crate::state::AppState;
@@ -19,6 +20,7 @@ pub async fn publish(state: &AppState, actor: &Actor, json: &str) -> Result<Form
         published_at: state.clock.now(),
     };
     let mut tx = state.store.write().await?;
+    is_there(&mut tx, &actor.tenant).await?;
     if let Some(there) = tx.forms().find(&actor.tenant, &row.type_, row.version).await? {
         let same = there.hash == row.hash;
         let what = "this version is published with another text: raise the version";

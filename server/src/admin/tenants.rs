@@ -4,7 +4,7 @@ use super::{Actor, note, text};
 use crate::config::is_time_zone;
 use crate::problem::ApiError;
 use crate::state::AppState;
-use storage::TenantRow;
+use storage::{TenantRow, Tx};
 use sync_protocol::id::{EpochId, Seq, Tenant};
 
 /// The longest name, in characters.
@@ -41,6 +41,12 @@ pub async fn create(
     Ok(row)
 }
 
+/// Refuses a tenant that nobody made.
+pub(super) async fn is_there(tx: &mut Tx, tenant: &Tenant) -> Result<(), ApiError> {
+    let found = tx.tenants().find(tenant).await?;
+    found.map(drop).ok_or(ApiError::NotFound { kind: "tenant" })
+}
+
 /// Notes that a backup holds everything up to `seq`: tablets may then let go of what they keep.
 pub async fn backup_done(state: &AppState, actor: &Actor, seq: Seq) -> Result<(), ApiError> {
     let mut tx = state.store.write().await?;
@@ -59,9 +65,7 @@ pub async fn backup_done(state: &AppState, actor: &Actor, seq: Seq) -> Result<()
 pub async fn new_epoch(state: &AppState, actor: &Actor) -> Result<EpochId, ApiError> {
     let epoch = EpochId(state.random.uuid_v7(state.clock.now()));
     let mut tx = state.store.write().await?;
-    if tx.tenants().find(&actor.tenant).await?.is_none() {
-        return Err(ApiError::NotFound { kind: "tenant" });
-    }
+    is_there(&mut tx, &actor.tenant).await?;
     tx.replicas().void_all(&actor.tenant).await?;
     tx.head().new_epoch(&actor.tenant, epoch).await?;
     note(state, &mut tx, actor, "epoch.new", format!("epoch:{epoch}"), String::new()).await?;

@@ -1,5 +1,6 @@
 //! Users: made, given a password, deactivated.
 
+use super::tenants::is_there;
 use super::{Actor, note, text};
 use crate::auth::password::acceptable;
 use crate::auth::session::LOGIN_BYTES_MAX;
@@ -46,6 +47,7 @@ pub async fn create(state: &AppState, actor: &Actor, new: NewUser) -> Result<Use
         locked_until: None,
     };
     let mut tx = state.store.write().await?;
+    is_there(&mut tx, &actor.tenant).await?;
     if tx.users().find_by_login(&actor.tenant, &user.login).await?.is_some() {
         return Err(ApiError::Conflict { what: "the login is taken" });
     }
