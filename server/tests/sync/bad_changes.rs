@@ -136,8 +136,8 @@ async fn members_of_a_change_have_their_form(store: Store) -> TestResult {
         assert_eq!(result["code"], told, "{changes}");
     }
     let draft = world.draft(&mori, &visit.rec(), json!([set("opinion", "a", &[])]));
-    let more = draft.with(json!({ "colour": ["unknown", { "members": "stay" }], "by": user, "sv": 0, "ss": [world.id()] }));
-    assert_eq!(kept(&world, &mut mori, &boss, &more.text()).await?["st"], "ok");
+    let extended = draft.with(json!({ "colour": ["unknown", { "members": "stay" }], "by": user, "sv": 0, "ss": [world.id()] }));
+    assert_eq!(kept(&world, &mut mori, &boss, &extended.text()).await?["st"], "ok");
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! Leases, attempts, forks, gaps, `known`, epochs and `durable`: sync.md 2.1.
 
-use crate::support::{SOUTH, Tablet, TestResult, World, outcomes, set, tenant, with_changes};
+use crate::support::{
+    Answer, SOUTH, Tablet, TestResult, World, outcomes, set, tenant, with_changes,
+};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -73,11 +75,8 @@ async fn the_same_request_at_the_same_time_is_one(store: Store) -> TestResult {
         let visit = world.new_visit(&tablet, SOUTH);
         let request = tablet.request(&world, &[visit.text()]);
         let calls = (0..8).map(|_| world.post_sync(&tablet, &*request));
-        let answers: Vec<Value> = futures_util::future::join_all(calls)
-            .await
-            .into_iter()
-            .map(|answer| answer.ok())
-            .collect();
+        let answers: Vec<Value> =
+            futures_util::future::join_all(calls).await.into_iter().map(Answer::ok).collect();
         let fresh = answers.iter().filter(|answer| outcomes(answer) == ["ok"]).count();
         assert_eq!(fresh, 1, "the others are told that it is known");
         assert!(answers.iter().all(|answer| answer["lease"] == answers[0]["lease"]));

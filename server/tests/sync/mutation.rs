@@ -141,7 +141,7 @@ fn draft(
         5 => json!([{ "o": "undel", "x": [dot] }]),
         6 => json!([{ "o": "place", "in": [NORTH], "x": [] }]),
         _ => json!([set(
-            *chance.pick(&["title", "opinion", "grade", "decision", "status", "x.y"]),
+            chance.pick::<&str>(&["title", "opinion", "grade", "decision", "status", "x.y"]),
             "v",
             &[dot]
         )]),

@@ -345,7 +345,7 @@ async fn dated_grants_take_effect_at_their_instant(store: Store) -> TestResult {
     let mut hara = world.tablet(user).await?;
     let (from, to) = (world.now().plus(DAY), world.now().plus(2 * DAY));
     let dated = |new: &mut server::admin::grants::NewGrant| {
-        (new.from_at, new.to_at) = (Some(from), Some(to))
+        (new.from_at, new.to_at) = (Some(from), Some(to));
     };
     world.grant_as("fire", user, SOUTH, Role::Inspector, dated).await?;
     hara.drain(&world).await;
