@@ -6,7 +6,7 @@ use crate::id::Dot;
 use crate::record::{Record, Register};
 use crate::text;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The view of a register that has at least one live sibling.
 pub(super) fn view(register: &Register, kind: &ViewKind, record: &Record) -> FieldView {
@@ -47,8 +47,10 @@ fn versions(register: &Register, record: &Record) -> Vec<Version> {
         register.live.iter().map(|(dot, sibling)| (*dot, &sibling.value)).collect();
     puts.sort_by_key(|(dot, _)| std::cmp::Reverse(tie(*dot, record)));
     let mut versions: Vec<Version> = Vec::new();
+    let mut places: HashMap<&Value, usize> = HashMap::new();
     for (dot, value) in puts {
-        if let Some(equal) = versions.iter_mut().find(|version| version.value == *value) {
+        let place = *places.entry(value).or_insert(versions.len());
+        if let Some(equal) = versions.get_mut(place) {
             equal.dots.push(dot);
             continue;
         }

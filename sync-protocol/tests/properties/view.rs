@@ -170,7 +170,7 @@ fn concurrent(field: &str, base: Option<Value>, values: &[Value]) -> FieldView {
     let mut changes: Vec<Made> = first.into_iter().collect();
     for (value, t_eff) in values.iter().zip(2..) {
         changes.push(set(
-            change_id(1, 100 - usize::try_from(t_eff).unwrap_or(0)),
+            change_id(1, 100_000 - usize::try_from(t_eff).unwrap_or(0)),
             t_eff,
             value,
             x.clone(),
@@ -231,6 +231,15 @@ fn a_step_from_a_state_that_was_not_goes_to_a_person() {
         let view = concurrent("status", Some(state("draft", "held")), &[state(from, "done")]);
         assert_eq!(view.mark, mark, "from {from}");
     }
+}
+
+#[test]
+fn equal_values_collapse_among_however_many() {
+    let values: Vec<Value> = (0..4_000).map(|number| json!(number % 1_000)).collect();
+    let view = concurrent("unknown.path", None, &values);
+    assert_eq!(view.versions.len(), 1_000);
+    assert!(view.versions.iter().all(|version| version.dots.len() == 4));
+    assert_eq!(view.shown, json!(999));
 }
 
 #[test]
