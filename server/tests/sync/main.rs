@@ -3,13 +3,20 @@
 
 mod bad_changes;
 mod bad_requests;
+mod buckets;
 mod console;
 mod forms;
+mod grants;
 mod leases;
+mod lists;
+mod moves;
 mod mutation;
 mod outcomes;
 mod pull;
+mod quarantine;
+mod scenes;
 mod seals;
 mod support;
 mod times;
+mod waiting;
 mod wire;

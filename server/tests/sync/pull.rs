@@ -1,13 +1,11 @@
-//! What a tablet is given: sync.md 2.6, and the cursor, deltas and sums of 2.7 and 2.8.
+//! Pages, deltas and answers of a pull: sync.md 2.6 to 2.8.
 
-use crate::support::{
-    DAY, Draft, NORTH, SOUTH, Tablet, TestResult, World, items, records, set, tenant,
-};
+use crate::scenes::{Held, second, sync_with, with_visits};
+use crate::support::{Draft, SOUTH, TestResult, World, items, records, set, tenant};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use storage::Store;
-use sync_protocol::form::Role;
-use sync_protocol::wire::{SyncAnswer, bucket_sum};
+use sync_protocol::wire::SyncAnswer;
 
 storage::on_both!(
     a_first_sync_enters_and_then_pages,
@@ -18,75 +16,12 @@ storage::on_both!(
     deltas_stand_against_the_last_complete_round,
     an_emptied_field_is_told_to_be_empty,
     a_page_of_pointers_ends_between_seqs,
-    a_bucket_that_is_no_longer_granted_leaves,
-    a_grant_brings_a_bucket_and_its_end_takes_it,
-    dated_grants_take_effect_at_their_instant,
-    everyone_holds_everyone,
-    what_is_not_for_tablets_stays_online,
-    a_record_in_two_buckets_survives_losing_one,
-    a_record_that_leaves_a_bucket_is_named,
-    a_record_that_comes_back_is_sent_whole,
-    sums_are_those_of_the_records,
     a_token_of_another_device_or_bucket_begins_anew,
     a_null_cursor_enters_everything_again,
     an_answer_holds_its_own_push,
     a_pull_goes_on_while_pushes_are_refused,
     an_answer_is_what_the_protocol_says,
 );
-
-/// A tablet that keeps what it is given, as ids and revisions by bucket.
-#[derive(Default)]
-struct Held(BTreeMap<String, (i64, BTreeSet<String>)>);
-
-impl Held {
-    fn take(&mut self, answer: &Value) {
-        for (rec, record) in records(answer) {
-            let buckets = items(&record["in"]);
-            let buckets = buckets.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-            self.0.insert(rec, (record["rv"].as_i64().unwrap_or_default(), buckets));
-        }
-        for leave in items(&answer["leave"]) {
-            let bucket = leave["bucket"].as_str().unwrap_or_default();
-            for (rec, (_, buckets)) in &mut self.0 {
-                if leave["rec"].is_null() || leave["rec"] == **rec {
-                    buckets.remove(bucket);
-                }
-            }
-        }
-        self.0.retain(|_, (_, buckets)| !buckets.is_empty());
-    }
-
-    fn sum(&self, bucket: &str) -> TestResult<Value> {
-        let here = self.0.iter().filter(|(_, (_, buckets))| buckets.contains(bucket));
-        let pairs: Result<Vec<_>, _> = here
-            .map(|(rec, (rv, _))| rec.parse().map(|rec| (rec, sync_protocol::id::Seq(*rv))))
-            .collect();
-        Ok(serde_json::to_value(bucket_sum(bucket.parse()?, pairs?))?)
-    }
-}
-
-/// An inspector with so many visits on the server.
-async fn with_visits(world: &World, count: usize) -> TestResult<(Tablet, Vec<Draft>)> {
-    let mut mori = world.inspector("mori").await?;
-    let visits: Vec<Draft> = (0..count).map(|_| world.new_visit(&mori, SOUTH)).collect();
-    for some in visits.chunks(100) {
-        mori.sync(world, &some.iter().collect::<Vec<_>>()).await;
-    }
-    Ok((mori, visits))
-}
-
-/// A fresh tablet of the same user.
-async fn second(world: &World, first: &Tablet) -> TestResult<Tablet> {
-    world.tablet(first.user).await
-}
-
-async fn sync_with(world: &World, tablet: &mut Tablet, want: Value) -> Value {
-    let mut envelope = tablet.envelope(world);
-    envelope["want"] = want;
-    let answer = world.post_sync(tablet, envelope.to_string()).await.ok();
-    tablet.take(&answer);
-    answer
-}
 
 async fn a_first_sync_enters_and_then_pages(store: Store) -> TestResult {
     let world = World::new(store).await?;
@@ -290,224 +225,6 @@ async fn a_page_of_pointers_ends_between_seqs(store: Store) -> TestResult {
         }
     }
     assert_eq!(seen, visits.iter().map(Draft::rec).collect::<Vec<_>>());
-    Ok(())
-}
-
-async fn a_bucket_that_is_no_longer_granted_leaves(store: Store) -> TestResult {
-    let world = World::new(store).await?;
-    let mut mori = world.inspector("mori").await?;
-    mori.drain(&world).await;
-    mori.have.push(NORTH.to_owned());
-    let answer = mori.sync(&world, &[]).await;
-    assert_eq!(
-        answer["leave"],
-        json!([{ "bucket": NORTH }]),
-        "also of what it never should have had"
-    );
-    mori.have.push(NORTH.to_owned());
-    let again = mori.sync(&world, &[]).await;
-    assert_eq!(again["leave"], json!([{ "bucket": NORTH }]), "until it is no longer named");
-    assert_eq!(mori.sync(&world, &[]).await["leave"], json!([]));
-    Ok(())
-}
-
-async fn a_grant_brings_a_bucket_and_its_end_takes_it(store: Store) -> TestResult {
-    let world = World::new(store).await?;
-    let (mut mori, _) = with_visits(&world, 2).await?;
-    let user = world.user("hara").await?;
-    let mut hara = world.tablet(user).await?;
-    hara.drain(&world).await;
-    let grant = world.grant(user, SOUTH, Role::Reader).await?;
-    let mut held = Held::default();
-    for answer in hara.drain(&world).await {
-        held.take(&answer);
-    }
-    assert_eq!(held.0.len(), 2);
-    world.clock.advance(1);
-    world.end(&grant).await?;
-    mori.sync(&world, &[&world.new_visit(&mori, SOUTH)]).await;
-    let answer = hara.sync(&world, &[]).await;
-    held.take(&answer);
-    assert_eq!((&answer["leave"], &answer["records"]), (&json!([{ "bucket": SOUTH }]), &json!([])));
-    assert!(held.0.is_empty());
-    world.grant(user, SOUTH, Role::Reader).await?;
-    for answer in hara.drain(&world).await {
-        held.take(&answer);
-    }
-    assert_eq!(held.0.len(), 3, "a new grant brings everything back");
-    Ok(())
-}
-
-async fn dated_grants_take_effect_at_their_instant(store: Store) -> TestResult {
-    let world = World::new(store).await?;
-    let (mori, visits) = with_visits(&world, 1).await?;
-    let user = world.user("hara").await?;
-    let mut hara = world.tablet(user).await?;
-    let (from, to) = (world.now().plus(DAY), world.now().plus(2 * DAY));
-    let dated = |new: &mut server::admin::grants::NewGrant| {
-        (new.from_at, new.to_at) = (Some(from), Some(to));
-    };
-    world.grant_as("fire", user, SOUTH, Role::Inspector, dated).await?;
-    hara.drain(&world).await;
-    let path = format!("/v1/records/{}", visits[0].rec());
-    for (at, held) in [(from.plus(-1), false), (from, true), (to.plus(-1), true), (to, false)] {
-        world.clock.set(at);
-        let answers = hara.drain(&world).await;
-        assert_eq!(hara.have.contains(&SOUTH.to_owned()), held, "at {at}");
-        let sent: usize = answers.iter().map(|answer| records(answer).len()).sum();
-        assert_eq!(sent, usize::from(at == from));
-        assert_eq!(world.get(&hara, &path).await.status.is_success(), held);
-        let listed = world.get(&hara, "/v1/records").await.ok();
-        assert_eq!(items(&listed["records"]).len(), usize::from(held));
-        let edit = world.draft(&hara, &visits[0].rec(), json!([set("opinion", at.0, &[])]));
-        let told = hara.push(&world, &edit).await["st"].clone();
-        assert_eq!(
-            told,
-            match () {
-                () if held => "ok",
-                () if at < from => "quarantined",
-                () => "late",
-            }
-        );
-    }
-    drop(mori);
-    Ok(())
-}
-
-async fn everyone_holds_everyone(store: Store) -> TestResult {
-    let world = World::new(store).await?;
-    let mut clerk = world.person("sato", "everyone", Role::Supervisor).await?;
-    let notice = world.new_visit(&clerk, "everyone");
-    assert_eq!(clerk.push(&world, &notice).await["st"], "ok");
-    let user = world.user("hara").await?;
-    let mut hara = world.tablet(user).await?;
-    let sent: Vec<_> = hara.drain(&world).await.iter().flat_map(records).collect();
-    assert_eq!(sent.len(), 1);
-    assert_eq!(sent[0].1["in"], json!(["everyone"]));
-    assert_eq!(hara.have, ["everyone"]);
-    let edit = world.draft(&hara, &notice.rec(), json!([set("title", "mine", &[])]));
-    assert_eq!(hara.push(&world, &edit).await["code"], "forbidden", "read only");
-    let elsewhere = world.user_in("welfare", "ito").await?;
-    let mut elsewhere = world.tablet_in("welfare", elsewhere).await?;
-    assert!(elsewhere.drain(&world).await.iter().flat_map(records).next().is_none());
-    Ok(())
-}
-
-async fn what_is_not_for_tablets_stays_online(store: Store) -> TestResult {
-    let world = World::new(store).await?;
-    let (_, visits) = with_visits(&world, 1).await?;
-    let user = world.user("hara").await?;
-    world.grant_as("fire", user, SOUTH, Role::Inspector, |new| new.hold = false).await?;
-    let mut hara = world.tablet(user).await?;
-    let answers = hara.drain(&world).await;
-    assert!(answers.iter().flat_map(records).next().is_none());
-    assert_eq!(hara.have, ["everyone"]);
-    assert_eq!(world.record(&hara, &visits[0].rec()).await["title"], "first");
-    hara.have.push(SOUTH.to_owned());
-    assert_eq!(hara.sync(&world, &[]).await["leave"], json!([{ "bucket": SOUTH }]));
-    let edit = world.draft(&hara, &visits[0].rec(), json!([set("opinion", "a", &[])]));
-    let answer = hara.sync(&world, &[&edit]).await;
-    assert_eq!((&answer["results"][0]["st"], &answer["records"]), (&json!("ok"), &json!([])));
-    Ok(())
-}
-
-impl World {
-    async fn relocate(&self, who: &Tablet, rec: &str, to: &[&str]) -> Value {
-        self.post(who, &format!("/v1/records/{rec}/move"), &json!({ "to": to })).await.ok()
-    }
-}
-
-/// A supervisor of both stations, and an inspector whose tablet holds both.
-async fn two_stations(world: &World) -> TestResult<(Tablet, Tablet)> {
-    let boss = world.person("sato", SOUTH, Role::Supervisor).await?;
-    world.grant(boss.user, NORTH, Role::Supervisor).await?;
-    let mori = world.inspector("mori").await?;
-    world.grant(mori.user, NORTH, Role::Inspector).await?;
-    Ok((boss, mori))
-}
-
-async fn a_record_in_two_buckets_survives_losing_one(store: Store) -> TestResult {
-    let world = World::new(store).await?;
-    let (boss, mut mori) = two_stations(&world).await?;
-    mori.drain(&world).await;
-    let visit = world.new_visit(&mori, SOUTH);
-    mori.sync(&world, &[&visit]).await;
-    let mut held = Held::default();
-    world.relocate(&boss, &visit.rec(), &[SOUTH, NORTH]).await;
-    held.take(&mori.sync(&world, &[]).await);
-    assert_eq!(held.0[&visit.rec()].1.len(), 2);
-    world.relocate(&boss, &visit.rec(), &[NORTH]).await;
-    let answer = mori.sync(&world, &[]).await;
-    held.take(&answer);
-    assert_eq!(answer["leave"][0]["rec"], json!(visit.rec()));
-    assert_eq!(held.0[&visit.rec()].1, BTreeSet::from([NORTH.to_owned()]));
-    let edit = world.draft(&mori, &visit.rec(), json!([set("opinion", "a", &[])]));
-    held.take(&mori.sync(&world, &[&edit]).await);
-    assert_eq!(held.0[&visit.rec()].1, BTreeSet::from([NORTH.to_owned()]));
-    let sums = sync_with(&world, &mut mori, json!({ "sums": true })).await;
-    for sum in items(&sums["sums"]) {
-        assert_eq!(sum, held.sum(sum["bucket"].as_str().unwrap_or_default())?);
-    }
-    Ok(())
-}
-
-async fn a_record_that_leaves_a_bucket_is_named(store: Store) -> TestResult {
-    let world = World::new(store).await?;
-    let (boss, mut mori) = two_stations(&world).await?;
-    let mut hara = world.inspector("hara").await?;
-    let visit = world.new_visit(&mori, SOUTH);
-    mori.sync(&world, &[&visit]).await;
-    hara.drain(&world).await;
-    world.relocate(&boss, &visit.rec(), &[NORTH]).await;
-    let edit = world.draft(&mori, &visit.rec(), json!([set("title", "secret", &[visit.dot(1)])]));
-    mori.sync(&world, &[&edit]).await;
-    let answer = hara.sync(&world, &[]).await;
-    assert_eq!(answer["leave"], json!([{ "bucket": SOUTH, "rec": visit.rec(), "at": 2 }]));
-    assert_eq!(answer["records"], json!([]));
-    assert!(!answer.to_string().contains("secret"));
-    assert_eq!(hara.sync(&world, &[]).await["leave"], json!([]), "once");
-    // Who begins after it left never hears of it.
-    let mut late = second(&world, &hara).await?;
-    for answer in late.drain(&world).await {
-        assert!(!answer.to_string().contains(&visit.rec()), "{answer}");
-    }
-    Ok(())
-}
-
-async fn a_record_that_comes_back_is_sent_whole(store: Store) -> TestResult {
-    let world = World::new(store).await?;
-    let (boss, mori) = two_stations(&world).await?;
-    let mut hara = world.inspector("hara").await?;
-    let visit = world.new_visit(&hara, SOUTH);
-    hara.sync(&world, &[&visit]).await;
-    hara.drain(&world).await;
-    for between in [true, false] {
-        world.relocate(&boss, &visit.rec(), &[NORTH]).await;
-        if between {
-            hara.sync(&world, &[]).await;
-        }
-        world.relocate(&boss, &visit.rec(), &[SOUTH]).await;
-        let answer = hara.sync(&world, &[]).await;
-        assert_eq!(answer["records"][0]["full"], true);
-        assert_eq!(answer["records"][0]["fields"]["title"][0][2], "first");
-        assert_eq!(answer["leave"], json!([]));
-    }
-    drop(mori);
-    Ok(())
-}
-
-async fn sums_are_those_of_the_records(store: Store) -> TestResult {
-    let world = World::new(store).await?;
-    let (mori, _) = with_visits(&world, 5).await?;
-    let mut tablet = second(&world, &mori).await?;
-    let mut held = Held::default();
-    for answer in tablet.drain(&world).await {
-        held.take(&answer);
-        assert_eq!(answer["sums"], Value::Null, "only when asked for");
-    }
-    let sums = items(&sync_with(&world, &mut tablet, json!({ "sums": true })).await["sums"]);
-    assert_eq!(sums, [held.sum("everyone")?, held.sum(SOUTH)?]);
-    assert_eq!(sums[1]["n"], 5);
     Ok(())
 }
 

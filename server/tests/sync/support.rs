@@ -4,7 +4,7 @@ use crate::forms::{NOTE, VISIT};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Collected};
 use serde_json::{Value, json};
 use server::admin::grants::{self, NewGrant};
 use server::admin::users::{self, NewUser};
@@ -83,7 +83,7 @@ impl World {
         let clock = Arc::new(ManualClock::at(NOW));
         let state = AppState::open(Parts {
             store,
-            clock: clock.clone(),
+            clock: Arc::<ManualClock>::clone(&clock),
             random: Arc::new(SeededRandom::new(NEXT.fetch_add(1, Ordering::SeqCst))),
             config: Arc::new(Config::default()),
         })
@@ -232,7 +232,7 @@ impl World {
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let Ok(response) = self.app.clone().oneshot(request).await;
         let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.map(|whole| whole.to_bytes()).unwrap_or_default();
+        let bytes = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         Answer { status: parts.status, headers: parts.headers, text }
     }
@@ -275,10 +275,11 @@ impl World {
 
     /// A draft of a change by the user of a tablet, of type `visit`.
     pub(crate) fn draft(&self, author: &Tablet, rec: &str, ops: Value) -> Draft {
-        let value = json!({
+        let mut value = json!({
             "id": self.id(), "rec": rec, "type": "visit", "sv": 3, "at": self.now().to_string(),
-            "by": author.user, "ops": ops,
+            "by": author.user,
         });
+        value["ops"] = ops;
         Draft(value)
     }
 
