@@ -9,15 +9,18 @@ mod answer;
 mod attempt;
 mod author;
 mod holding;
+mod keep;
 mod outbox;
 mod overlay;
 mod pull;
+mod reading;
 mod rows;
 mod schedule;
 mod state;
 
 pub use author::{Draft, Edit, Refused};
-pub use outbox::{Outcome, OwnChange};
+pub use outbox::Outcome;
+pub use reading::OwnChange;
 pub use rows::{DamagedRow, Row, Table, Write};
 pub use state::{Identity, Phase};
 

@@ -1,9 +1,9 @@
 //! A tablet's own changes: numbered, offered until each has its own result, kept until they are durable.
 
-use super::{Chance, Identity, KEEP_RECEIVED_MS, Notice, Output, Replica};
+use super::{Chance, Notice, Replica};
 use crate::change::{Change, Code};
 use crate::clock::UnixMillis;
-use crate::id::{ChangeId, EpochId, LeaseId, QuarantineId, RecordId, ReplicaId, Seq};
+use crate::id::{ChangeId, QuarantineId, RecordId, ReplicaId, Seq};
 use crate::wire::{ChangeResult, Known, Status};
 use serde::{Deserialize, Serialize};
 
@@ -60,87 +60,7 @@ pub(super) struct Own {
     pub(super) change: Option<Change>,
 }
 
-/// One of the tablet's own changes, as it is kept.
-#[derive(Clone, Copy, Debug)]
-pub struct OwnChange<'a> {
-    /// The change.
-    pub id: ChangeId,
-    /// Its record.
-    pub rec: RecordId,
-    /// Its number under the present replica.
-    pub n: Option<i64>,
-    /// The frozen text; none once it is durable and its record was erased.
-    pub text: Option<&'a str>,
-    /// What it says.
-    pub change: Option<&'a Change>,
-    /// Whether it is still to be sent, or its result has not come.
-    pub waits: bool,
-    /// What became of it.
-    pub outcome: Option<&'a Outcome>,
-    /// Whether its record was left: kept for the server's sake, and not to be shown.
-    pub sealed: bool,
-}
-
 impl Replica {
-    /// The tablet's own changes, in the order in which they were authored.
-    pub fn own_changes(&self) -> impl Iterator<Item = OwnChange<'_>> {
-        self.own.values().map(|own| OwnChange {
-            id: own.meta.id,
-            rec: own.meta.rec,
-            n: own.meta.n,
-            text: own.text.as_deref(),
-            change: own.change.as_ref(),
-            waits: own.meta.n.is_some() && !own.meta.answered,
-            outcome: own.meta.outcome.as_ref(),
-            sealed: own.meta.sealed || self.is_hidden(own.meta.rec),
-        })
-    }
-
-    /// Who this database is in its present incarnation.
-    pub fn replica_id(&self) -> ReplicaId {
-        self.state.replica
-    }
-
-    /// Whose tablet this is.
-    pub fn identity(&self) -> Identity {
-        self.state.identity
-    }
-
-    /// What the next new attempt shows.
-    pub fn lease(&self) -> Option<LeaseId> {
-        self.state.lease
-    }
-
-    /// The server's history that is known.
-    pub fn epoch(&self) -> Option<EpochId> {
-        self.state.epoch
-    }
-
-    /// The server's clock at the last answer.
-    pub fn synced_at(&self) -> Option<UnixMillis> {
-        self.state.server_now
-    }
-
-    /// The greatest seq that the server has named in this epoch.
-    pub fn head(&self) -> Seq {
-        self.state.head
-    }
-
-    /// The hash of the list of forms that the server named last.
-    pub fn bundle(&self) -> &str {
-        &self.state.bundle
-    }
-
-    /// Whether a round with the server is under way.
-    pub fn is_syncing(&self) -> bool {
-        self.run.in_flight.is_some()
-    }
-
-    /// How many changes wait for their result.
-    pub fn outbox_len(&self) -> usize {
-        self.index.unanswered.len()
-    }
-
     /// The changes that the server holds in quarantine and no human has closed.
     pub(super) fn open_quarantined(&self) -> impl Iterator<Item = ChangeId> + '_ {
         let open = |own: &&Own| {
@@ -317,101 +237,6 @@ impl Replica {
                 self.changed.insert(own.meta.rec);
             }
             self.dirty.own.insert(order);
-        }
-    }
-
-    /// Lets go of received changes that a backup holds, or that are old where no backup is ever reported.
-    pub(super) fn drop_durable(&mut self) {
-        let first_unanswered = self.first_unanswered();
-        let now = self.state.server_now;
-        let settled = |own: &Own| match self.state.durable {
-            Some(durable) => own.meta.n.is_some_and(|n| n <= durable),
-            None => now
-                .zip(own.meta.answered_at)
-                .is_some_and(|(now, at)| now.since(at) >= KEEP_RECEIVED_MS),
-        };
-        let orders: Vec<u64> = (self.index.order_at.range(..first_unanswered))
-            .filter(|(_, order)| {
-                self.own
-                    .get(order)
-                    .is_some_and(|own| own.meta.answered && !own.meta.shown && settled(own))
-            })
-            .map(|(_, order)| *order)
-            .collect();
-        for order in orders {
-            self.let_go(order);
-        }
-    }
-
-    fn let_go(&mut self, order: u64) {
-        let Some(own) = self.own.get_mut(&order) else { return };
-        let open = own.meta.outcome.as_ref().is_some_and(|o| o.status == Status::Quarantined);
-        let sealed = own.meta.sealed;
-        if open && !sealed {
-            return;
-        }
-        if let Some(n) = own.meta.n.take() {
-            self.index.order_at.remove(&n);
-        }
-        self.dirty.texts.insert(order);
-        self.dirty.own.insert(order);
-        if open {
-            own.text = None;
-            own.change = None;
-        } else {
-            let id = own.meta.id;
-            self.own.remove(&order);
-            self.index.order_of.remove(&id);
-        }
-        if sealed {
-            self.vacuum(false);
-        }
-    }
-
-    /// A wrong rule of [`crate::fault`]: a change goes with its record, sent or not.
-    pub(super) fn drop_unsent(&mut self, order: u64) {
-        let Some(own) = self.own.remove(&order) else { return };
-        if let Some(n) = own.meta.n {
-            self.index.order_at.remove(&n);
-            self.index.unanswered.remove(&n);
-        }
-        self.index.order_of.remove(&own.meta.id);
-        self.dirty.texts.insert(order);
-        self.dirty.own.insert(order);
-    }
-
-    /// Lets go of a change of which only the outcome was kept, once a human has closed it.
-    pub(super) fn drop_closed(&mut self) {
-        let closed = |own: &Own| {
-            own.text.is_none()
-                && own.meta.outcome.as_ref().is_none_or(|o| o.status != Status::Quarantined)
-        };
-        let orders: Vec<u64> =
-            self.own.iter().filter(|(_, own)| closed(own)).map(|(order, _)| *order).collect();
-        for order in orders {
-            if let Some(own) = self.own.remove(&order) {
-                self.index.order_of.remove(&own.meta.id);
-                self.dirty.own.insert(order);
-                self.hide(order);
-            }
-        }
-    }
-
-    pub(super) fn vacuum(&mut self, reported: bool) {
-        let round = self.state.round;
-        // Whatever ends this round is also told to end the erasures that have not been told yet.
-        let reported = reported || !self.state.erasing.is_empty();
-        let asked = self.outputs.iter_mut().find_map(|output| match output {
-            Output::Vacuum { round: r, reported } if *r == round => Some(reported),
-            Output::Vacuum { .. }
-            | Output::Send { .. }
-            | Output::Wake { .. }
-            | Output::FetchBundle { .. }
-            | Output::Notice(_) => None,
-        });
-        match asked {
-            Some(asked) => *asked |= reported,
-            None => self.outputs.push(Output::Vacuum { round, reported }),
         }
     }
 }
