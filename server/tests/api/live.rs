@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(10);
 
 fn bucket() -> Bucket {
     "station:south".parse().expect("a bucket")
@@ -149,7 +149,7 @@ async fn a_socket_hears_of_news_and_is_closed_when_its_device_is_revoked() -> Te
 }
 
 #[tokio::test]
-async fn a_revocation_by_another_process_is_in_force_within_five_seconds() -> TestResult {
+async fn a_revocation_by_another_process_is_in_force_after_one_round() -> TestResult {
     let world = World::new().await?;
     let tablet = world.tablet("fire", "mori").await?;
     let token = world.token(&tablet).await;
@@ -162,7 +162,10 @@ async fn a_revocation_by_another_process_is_in_force_within_five_seconds() -> Te
     let device = tablet.device.parse()?;
     tx.devices().set_state(&tenant("fire"), device, DeviceState::Revoked, now).await?;
     tx.commit().await?;
+    let began = std::time::Instant::now();
     assert_eq!(next(&mut socket).await?, "close 1008 no longer authorised");
+    // One round of four seconds, and some room for a busy machine.
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
     Ok(())
 }
 
@@ -190,7 +193,7 @@ async fn a_grant_that_begins_pokes_its_holder_at_its_instant() -> TestResult {
     world.clock.advance(WAIT_MS);
     let began = std::time::Instant::now();
     assert_eq!(next(&mut socket).await?, r#"{"poke":0}"#, "what is held has changed");
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_millis(3_500), "{:?}", began.elapsed());
     world.state.pokes.poke(&tenant("fire"), Seq(3), &[bucket()]);
     assert_eq!(next(&mut socket).await?, r#"{"poke":3}"#);
     Ok(())

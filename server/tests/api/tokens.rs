@@ -358,7 +358,7 @@ async fn a_revoked_device_may_only_hand_in_and_a_stolen_one_nothing() -> TestRes
     assert_eq!(world.get(TABLET_ROUTE, &full).await.problem(), "device-stolen");
     let refused = world.exchange(&tablet).await;
     assert_eq!((refused.status.as_u16(), refused.problem().as_str()), (403, "device-stolen"));
-    let trail = world.state.store.read().await?.audit().list(&actor.tenant, None, 5).await?;
+    let trail = world.state.store.read().await?.audit().list(&actor.tenant, None, 100).await?;
     assert!(trail.iter().any(|entry| entry.action == "device.stolen_called"), "{trail:?}");
     Ok(())
 }
