@@ -30,6 +30,9 @@ const PG_TIMEOUTS: [(&str, &str); 3] = [
     ("lock_timeout", "3s"),
     ("idle_in_transaction_session_timeout", "10s"),
 ];
+/// Has PostgreSQL read by an index whatever it knows of a table: the plan of a prepared statement stays, and one made
+/// while the table was empty would read all of it for ever.
+const PG_PLANS: (&str, &str) = ("enable_seqscan", "off");
 /// How long a connection to PostgreSQL lives.
 const PG_LIFETIME: Duration = Duration::from_mins(30);
 /// The oldest PostgreSQL that is supported, as `server_version_num`.
@@ -118,7 +121,9 @@ async fn open_postgres(options: &Options) -> Result<Pools, StorageError> {
         .max_connections(options.read_connections.saturating_add(1))
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .max_lifetime(PG_LIFETIME)
-        .connect_with(plain.options(PG_TIMEOUTS).options([("synchronous_commit", commit)]))
+        .connect_with(
+            plain.options(PG_TIMEOUTS).options([("synchronous_commit", commit), PG_PLANS]),
+        )
         .await?;
     assert_postgres(&mut *pool.acquire().await?, options.durability).await?;
     Ok(Pools::Postgres(pool))
