@@ -52,7 +52,8 @@ impl Acks {
         let (file, all) = &mut *kept;
         let mut lines = String::new();
         for (id, hash) in acknowledged {
-            lines.push_str(&format!("{id} {}\n", hash.as_ref().map(hash_text).unwrap_or_default()));
+            let told = hash.as_ref().map(hash_text).unwrap_or_default();
+            lines.extend([id.to_string(), " ".to_owned(), told, "\n".to_owned()]);
             all.insert(*id, *hash);
         }
         file.write_all(lines.as_bytes())?;

@@ -2,7 +2,7 @@
 
 use sync_protocol::replica::Chance;
 
-/// A stream of numbers (SplitMix64); one seed gives one stream.
+/// A stream of numbers (`SplitMix64`); one seed gives one stream.
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 

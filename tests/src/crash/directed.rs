@@ -133,7 +133,7 @@ pub async fn a_slow_clock_replaces_what_it_saw() -> Result<Vec<String>> {
     second.input(Input::Network(false));
     second.clock.now = Instant(BEGIN.plus(-2 * DAY_MS));
     second.author(rec, vec![set("title", json!("後"))])?;
-    second.clock.boot = "after a new start".to_owned();
+    "after a new start".clone_into(&mut second.clock.boot);
     second.clock.now = Instant(stage.clock.now());
     stage.sync(&mut second).await?;
     stage.sync(&mut first).await?;

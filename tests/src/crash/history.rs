@@ -9,7 +9,7 @@ use super::tablet::{Tablet, set};
 use anyhow::{Context as _, Result};
 use axum::http::Method;
 use serde_json::{Value, json};
-use server::clock::{Clock, ManualClock};
+use server::clock::{Clock as _, ManualClock};
 use std::sync::Arc;
 use storage::{Options, Store};
 use sync_protocol::clock::UnixMillis;
@@ -49,7 +49,7 @@ pub async fn play(options: &Options, seed: u64, steps: u32) -> Result<Told> {
     let rights = [both, inspector.to_vec(), inspector.to_vec(), vec![("b", "inspector")]];
     let site = Site::with(&store, &rights, BEGIN).await?;
     let clock = Arc::new(ManualClock::at(BEGIN));
-    let node = Node::open(options, clock.clone(), seed).await?;
+    let node = Node::open(options, Arc::<ManualClock>::clone(&clock), seed).await?;
     let mut world = World {
         tablets: (1..).zip(&site.people).map(|(n, who)| Tablet::new(*who, n, BEGIN)).collect(),
         line: node.line(),

@@ -49,7 +49,7 @@ impl Stage {
         let rights = [above, vec![("b", "inspector")], both.to_vec(), both.to_vec()];
         let site = Site::with(&test.store, &rights, BEGIN).await?;
         let clock = Arc::new(ManualClock::at(BEGIN));
-        let node = Node::open(&test.options, clock.clone(), 1).await?;
+        let node = Node::open(&test.options, Arc::<ManualClock>::clone(&clock), 1).await?;
         let line = node.line();
         Ok(Self { node, site, clock, line, test })
     }
