@@ -5,6 +5,7 @@ use super::plan::Plan;
 use super::world::World;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
+use std::collections::BTreeMap;
 use sync_protocol::change::{CHANGE_BYTES_MAX, Home, Path};
 use sync_protocol::id::{Bucket, RecordId};
 use sync_protocol::replica::Edit;
@@ -13,7 +14,7 @@ const MINUTE_MS: i64 = 60_000;
 /// What a change that sets one field needs beside the value: ids, times, and the dots that it carries forward.
 const AROUND_BYTES: usize = 1_024;
 
-fn title(text: String) -> Edit {
+fn title(text: &str) -> Edit {
     Edit::Set(Path::Field("title".to_owned()), json!(text))
 }
 
@@ -28,7 +29,7 @@ async fn still(seed: u64) -> Result<(World, RecordId)> {
         .find(|bucket| bucket.kind() == "station")
         .context("a bucket to write in")?;
     let rec = world.new_record();
-    world.author(0, rec, "visit", vec![Edit::New(Home::In(bucket)), title("a".to_owned())])?;
+    world.author(0, rec, "visit", vec![Edit::New(Home::In(bucket)), title("a")])?;
     world.run_until(world.now + MINUTE_MS).await?;
     Ok((world, rec))
 }
@@ -44,13 +45,13 @@ async fn settle(mut world: World) -> Result<World> {
 pub async fn one_field_many_times(seed: u64, edits: usize) -> Result<usize> {
     let (mut world, rec) = still(seed).await?;
     for edit in 0..edits {
-        world.author(0, rec, "visit", vec![title(format!("value {edit:06}"))])?;
+        world.author(0, rec, "visit", vec![title(&format!("value {edit:06}"))])?;
         world.run_until(world.now + 1_000).await?;
     }
     let mut world = settle(world).await?;
     let records = world.eye.records().await?;
     let stored = records.first().context("the visit")?;
-    let pointers: usize = world.eye.pointers().await?.values().map(|there| there.len()).sum();
+    let pointers: usize = world.eye.pointers().await?.values().map(BTreeMap::len).sum();
     ensure!(pointers == 1, "{pointers} pointers for one record in one bucket");
     let bytes = stored.state.len() + stored.meta.len();
     world.finish().await?;
@@ -62,15 +63,15 @@ pub async fn changes_of_the_largest_size(seed: u64) -> Result<()> {
     let (mut world, rec) = still(seed).await?;
     world.set_online(0, false)?;
     let before = world.tally.authored;
-    world.author(0, rec, "visit", vec![title(String::new())])?;
+    world.author(0, rec, "visit", vec![title("")])?;
     for _ in 0..6 {
-        world.author(0, rec, "visit", vec![title("v".repeat(CHANGE_BYTES_MAX - AROUND_BYTES))])?;
+        world.author(0, rec, "visit", vec![title(&"v".repeat(CHANGE_BYTES_MAX - AROUND_BYTES))])?;
     }
     ensure!(world.tally.authored == before + 7, "a change within the limit was refused");
-    world.author(0, rec, "visit", vec![title("v".repeat(CHANGE_BYTES_MAX))])?;
+    world.author(0, rec, "visit", vec![title(&"v".repeat(CHANGE_BYTES_MAX))])?;
     ensure!(world.tally.authored == before + 7, "a change over the limit was authored");
     for number in 0..230 {
-        world.author(0, rec, "visit", vec![title(format!("{number}"))])?;
+        world.author(0, rec, "visit", vec![title(&format!("{number}"))])?;
     }
     world.set_online(0, true)?;
     settle(world).await?.finish().await

@@ -40,8 +40,8 @@ pub(super) struct Stored {
     pub(super) about: Option<RecordId>,
 }
 
-fn id(bytes: Vec<u8>) -> Result<Uuid> {
-    Ok(Uuid::from_slice(&bytes)?)
+fn id(bytes: &[u8]) -> Result<Uuid> {
+    Ok(Uuid::from_slice(bytes)?)
 }
 
 impl Eye {
@@ -159,7 +159,7 @@ impl Eye {
                     rv: Seq(row.try_get("rv")?),
                     state: row.try_get("state")?,
                     meta: row.try_get("meta")?,
-                    about: about.map(id).transpose()?.map(RecordId),
+                    about: about.as_deref().map(id).transpose()?.map(RecordId),
                 })
             })
             .collect()
@@ -183,7 +183,7 @@ impl Eye {
             let bytes: Option<Vec<u8>> = row.try_get("id")?;
             let hash: Vec<u8> = row.try_get("hash")?;
             if let Some(bytes) = bytes {
-                open.insert((ChangeId(id(bytes)?), hash.try_into().ok().context("32 bytes")?));
+                open.insert((ChangeId(id(&bytes)?), hash.try_into().ok().context("32 bytes")?));
             }
         }
         Ok(open)

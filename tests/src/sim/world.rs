@@ -351,7 +351,13 @@ impl World {
                         self.tally.forks += 1;
                         self.note(format!("tablet {at}: forked"));
                     }
-                    other => self.note(format!("tablet {at}: {other:?}")),
+                    other @ (Notice::Quarantined(_)
+                    | Notice::Settled(_)
+                    | Notice::EpochChanged
+                    | Notice::Left(_)
+                    | Notice::Entered(_)
+                    | Notice::Differs(_)
+                    | Notice::Failed { .. }) => self.note(format!("tablet {at}: {other:?}")),
                 }
             }
         }

@@ -35,19 +35,19 @@ fn the_same_seed_gives_the_same_trace() {
     }
 }
 
-fn alone<T>(work: impl Future<Output = anyhow::Result<T>>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(work).unwrap()
+fn alone<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
 #[test]
-fn the_state_does_not_grow_with_the_edits_of_one_field() {
-    let few = alone(sim::directed::one_field_many_times(1, 10));
-    let many = alone(sim::directed::one_field_many_times(1, 150));
+fn the_state_does_not_grow_with_the_edits_of_one_field() -> anyhow::Result<()> {
+    let few = alone(sim::directed::one_field_many_times(1, 10))?;
+    let many = alone(sim::directed::one_field_many_times(1, 150))?;
     assert!(many <= few + 16, "{few} bytes after 10 edits, {many} after 150");
+    Ok(())
 }
 
 #[test]
-fn changes_of_the_largest_size_reach_the_server() {
-    alone(sim::directed::changes_of_the_largest_size(1));
+fn changes_of_the_largest_size_reach_the_server() -> anyhow::Result<()> {
+    alone(sim::directed::changes_of_the_largest_size(1))
 }
