@@ -23,9 +23,11 @@ fn packages() -> Result<Vec<(String, BTreeSet<String>)>> {
         .iter()
         .map(|package| {
             let name = package.get("name").and_then(Value::as_str).context("name")?.to_owned();
-            let dependencies = package.get("dependencies").and_then(Value::as_array).context("dependencies")?;
+            let dependencies =
+                package.get("dependencies").and_then(Value::as_array).context("dependencies")?;
             let built = dependencies.iter().filter(|d| d.get("kind").is_none_or(Value::is_null));
-            let names = built.filter_map(|d| d.get("name").and_then(Value::as_str)).map(str::to_owned);
+            let names =
+                built.filter_map(|d| d.get("name").and_then(Value::as_str)).map(str::to_owned);
             Ok((name, names.collect()))
         })
         .collect()
@@ -133,7 +135,15 @@ fn routes_never_import_each_other() -> Result<()> {
 #[test]
 fn the_core_reads_no_clock_and_draws_no_chance() -> Result<()> {
     for (path, text) in sources(&root().join("sync-protocol/src"))? {
-        for foreign in ["SystemTime", "std::time::Instant", "std::fs", "std::net", "thread::spawn", "HashMap", "HashSet"] {
+        for foreign in [
+            "SystemTime",
+            "std::time::Instant",
+            "std::fs",
+            "std::net",
+            "thread::spawn",
+            "HashMap",
+            "HashSet",
+        ] {
             ensure!(!text.contains(foreign), "{} names {foreign}", path.display());
         }
     }
@@ -144,7 +154,11 @@ fn the_core_reads_no_clock_and_draws_no_chance() -> Result<()> {
 fn every_file_says_what_it_is() -> Result<()> {
     for folder in ["sync-protocol/src", "storage/src", "server/src", "tablet/src", "tests/src"] {
         for (path, text) in sources(&root().join(folder))? {
-            ensure!(text.starts_with("//!") || text.starts_with("#!["), "{} has no first line of docs", path.display());
+            ensure!(
+                text.starts_with("//!") || text.starts_with("#!["),
+                "{} has no first line of docs",
+                path.display()
+            );
         }
     }
     Ok(())

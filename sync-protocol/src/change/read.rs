@@ -118,7 +118,10 @@ fn op_of(op: &Object) -> Result<Op, Refusal> {
             why: required_why(op)?,
         },
         other => {
-            return Err(bad(format!("unknown op {:?}", other.chars().take(32).collect::<String>())));
+            return Err(bad(format!(
+                "unknown op {:?}",
+                other.chars().take(32).collect::<String>()
+            )));
         }
     })
 }
