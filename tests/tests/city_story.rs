@@ -119,6 +119,7 @@ async fn a_row_of_a_known_record_sets_what_differs_and_nothing_else() -> Result<
     let rec = import::record_id(&tenant, "fire_prevention_property:p-11");
     let history =
         reading::history(&loaded.state, &tenant, user, rec, sync_protocol::id::Seq(0), 50).await?;
+    let history = serde_json::to_value(history)?;
     let ops = history["changes"][1]["change"]["ops"].as_array().context("ops")?;
     assert_eq!(ops.len(), 2, "{ops:?}");
     Ok(())

@@ -16,6 +16,9 @@ const PER_CHANGE_BYTES: usize = 64;
 /// The longest name of a run of the monotonic clock, in bytes.
 const BOOT_BYTES_MAX: usize = 64;
 
+/// The bytes of records that an answer may hold while buckets are being paged: 1 MiB, some 100 KiB as they travel.
+const PAGING_BYTES: usize = 1024 * 1024;
+
 impl Replica {
     /// Sends the pending attempt, or makes one.
     pub(super) fn send(&mut self, clock: &ClockReading, chance: &mut dyn Chance) {
@@ -135,7 +138,10 @@ impl Replica {
             push: Push { from: attempt.from, changes, stamps },
             purged: attempt.purged.clone(),
             open: attempt.open.clone(),
-            want: Want { max_bytes: None, sums: attempt.sums },
+            want: Want {
+                max_bytes: (!attempt.snap.is_empty()).then_some(PAGING_BYTES),
+                sums: attempt.sums,
+            },
         };
         serde_json::to_string(&request)
             .expect("a request has string keys and no failing serialiser")
