@@ -1,3 +1,5 @@
+//! The hub: who hears what, and how many may listen.
+
 use super::*;
 use uuid::Uuid;
 

@@ -1,3 +1,5 @@
+//! A socket at whose other end the test sits.
+
 use super::super::{Kind, Pokes};
 use super::*;
 use futures_util::{FutureExt as _, sink, stream};

@@ -20,6 +20,8 @@ use storage::{Options, Store};
 use sync_protocol::id::RecordId;
 use sync_protocol::wire::ANSWER_BYTES_DEFAULT;
 
+/// What a tablet asks for while it pages.
+const PAGING_BYTES: usize = 1024 * 1024;
 /// Bytes of state of a record.
 const STATE_BYTES: usize = 4_096;
 /// Records that are read at once.
@@ -41,6 +43,7 @@ pub async fn run(quick: bool) -> Result<Vec<Line>> {
     let before = server.resident_kib()?;
     server.forget_peak()?;
     let mut tablet = Tablet::new(&scene, first, &server.url)?;
+    tablet.page_bytes = Some(PAGING_BYTES);
     let (began, cpu) = (Instant::now(), server.cpu_us()?);
     let received = tablet.enter().await?;
     let (elapsed, cpu) = (began.elapsed().as_secs_f64(), server.cpu_us()? - cpu);

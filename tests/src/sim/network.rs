@@ -117,16 +117,20 @@ impl World {
         Ok((status, answer))
     }
 
+    /// The request as the world's pages want it: their size takes the place of the tablet's own.
     fn with_page(&self, body: &str) -> String {
-        match self.plan.page_bytes {
-            None => body.to_owned(),
-            Some(bytes) if body.contains("\"want\":{}") => {
-                body.replace("\"want\":{}", &format!("\"want\":{{\"max_bytes\":{bytes}}}"))
-            }
-            Some(bytes) => {
-                body.replace("\"want\":{", &format!("\"want\":{{\"max_bytes\":{bytes},"))
-            }
-        }
+        const WANT: &str = "\"want\":{";
+        let (Some(bytes), Some((head, want))) = (self.plan.page_bytes, body.split_once(WANT))
+        else {
+            return body.to_owned();
+        };
+        let (told, rest) = want.split_once('}').unwrap_or((want, ""));
+        let kept =
+            told.split(',').filter(|member| !member.is_empty() && !member.contains("max_bytes"));
+        let members: Vec<String> = std::iter::once(format!("\"max_bytes\":{bytes}"))
+            .chain(kept.map(str::to_owned))
+            .collect();
+        format!("{head}{WANT}{}}}{rest}", members.join(","))
     }
 
     /// An old request is sent again, by nobody who waits for the answer.

@@ -4,9 +4,10 @@ use super::Tablets;
 use crate::field_day::claims::Book;
 use crate::field_day::crew::{Crew, set};
 use crate::field_day::world::{World, shown};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::json;
 use std::path::Path;
+use std::time::Duration;
 use sync_protocol::id::{ChangeId, RecordId};
 use sync_protocol::replica::Notice;
 
@@ -19,6 +20,7 @@ pub(super) async fn play(world: &World, book: &mut Book, tablets: &mut Tablets) 
     let waiting =
         crew.edit(rec, vec![set("interview", "理事の話: 開口部は毎朝見ている。")]).await?;
     crew.switch_off();
+    closed(crew.folder()).await?;
     copy_folder(crew.folder(), &copy)?;
     crew.switch_on().await?;
     book.say(
@@ -31,6 +33,7 @@ pub(super) async fn play(world: &World, book: &mut Book, tablets: &mut Tablets) 
     book.say("It syncs, he writes on and syncs again. Then the tablet breaks, and the copy is put in its place.");
 
     crew.switch_off();
+    closed(crew.folder()).await?;
     std::fs::remove_dir_all(crew.folder())?;
     copy_folder(&copy, crew.folder())?;
     crew.switch_on().await?;
@@ -89,6 +92,21 @@ fn same(book: &mut Book, record: &serde_json::Value, crew: &Crew, rec: RecordId)
     Ok(())
 }
 
+/// How often it is looked whether a tablet's database has closed, and after what time again.
+const LOOKS: u32 = 100;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+
+/// Waits until the database of a tablet that is off has closed behind it and taken its log along.
+async fn closed(folder: &Path) -> Result<()> {
+    for _ in 0..LOOKS {
+        if !has_log(folder)? {
+            return Ok(());
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+    bail!("the database in {} does not close", folder.display())
+}
+
 /// Copies a tablet that is off, file by file.
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to)?;
@@ -97,4 +115,14 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
         std::fs::copy(entry.path(), to.join(entry.file_name()))?;
     }
     Ok(())
+}
+
+fn has_log(folder: &Path) -> Result<bool> {
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.ends_with("-wal") || name.ends_with("-shm") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
