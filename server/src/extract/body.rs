@@ -1,19 +1,15 @@
 //! What a route takes as its body, and the text of one.
 
-use super::inflate::{Bomb, Encoding, INFLATED_BYTES_MAX, inflate};
+use super::inflate::{Bomb, Encoding, inflate};
 use crate::problem::{ApiError, Limits};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
+use sync_protocol::change::CHANGE_BYTES_MAX;
+use sync_protocol::wire::{BODY_BYTES_MAX, INFLATED_BYTES_MAX, PUSH_CHANGES_MAX};
 
-/// The largest body of a sync on the wire: 1 MiB.
-pub const SYNC_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The largest body of every other call on the wire: 64 KiB.
 pub const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
-/// The largest single change: 256 KiB.
-pub const CHANGE_BYTES_MAX: usize = 256 * 1024;
-/// The most changes in one push.
-pub const PUSH_CHANGES_MAX: usize = 200;
 /// From this size on the wire a body is inflated away from the async threads.
 const INLINE_BYTES_MAX: usize = 32 * 1024;
 
@@ -31,7 +27,7 @@ impl BodyRule {
     pub const fn wire_bytes_max(self) -> usize {
         match self {
             Self::Small => SMALL_BODY_BYTES_MAX,
-            Self::Sync => SYNC_BODY_BYTES_MAX,
+            Self::Sync => BODY_BYTES_MAX,
         }
     }
 

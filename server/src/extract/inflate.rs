@@ -2,11 +2,8 @@
 
 use crate::problem::ApiError;
 use std::io::Read;
+use sync_protocol::wire::INFLATE_RATIO_MAX;
 
-/// The most bytes that any body may have after inflation: 8 MiB.
-pub const INFLATED_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// The most bytes that one byte of the wire may become.
-pub const RATIO_MAX: usize = 100;
 /// What a body of any ratio may become: too little to hurt.
 const RATIO_FLOOR_BYTES: usize = 16 * 1024;
 /// The largest window that a zstd frame may ask for: 8 MiB.
@@ -41,7 +38,7 @@ impl Encoding {
 pub enum Bomb {
     /// More than the bound in bytes.
     Bytes,
-    /// More than [`RATIO_MAX`] times its size on the wire.
+    /// More than [`INFLATE_RATIO_MAX`] times its size on the wire.
     Ratio,
     /// Not of its encoding.
     Damaged,
@@ -63,7 +60,7 @@ pub fn inflate(encoding: Encoding, wire: &[u8], bytes_max: usize) -> Result<Vec<
 }
 
 fn counted(mut source: impl Read, wire_bytes: usize, bytes_max: usize) -> Result<Vec<u8>, Bomb> {
-    let ratio_bytes = wire_bytes.saturating_mul(RATIO_MAX).max(RATIO_FLOOR_BYTES);
+    let ratio_bytes = wire_bytes.saturating_mul(INFLATE_RATIO_MAX).max(RATIO_FLOOR_BYTES);
     let mut out = Vec::with_capacity(wire_bytes.saturating_mul(4).min(bytes_max));
     let mut chunk = [0; CHUNK_BYTES];
     loop {
@@ -85,6 +82,7 @@ fn counted(mut source: impl Read, wire_bytes: usize, bytes_max: usize) -> Result
 mod tests {
     use super::*;
     use std::io::Write as _;
+    use sync_protocol::wire::INFLATED_BYTES_MAX;
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());

@@ -8,13 +8,10 @@ mod json;
 mod members;
 mod strict;
 
-pub use body::{
-    BodyRule, CHANGE_BYTES_MAX, PUSH_CHANGES_MAX, SMALL_BODY_BYTES_MAX, SYNC_BODY_BYTES_MAX, Text,
-    limits,
-};
+pub use body::{BodyRule, SMALL_BODY_BYTES_MAX, Text, limits};
 pub use budget::{BODIES_BYTES_MAX, Bodies, Held};
 pub use caller::{AdminCaller, Caller, ConsoleCaller, Peer, Person, TabletCaller};
-pub use inflate::{INFLATED_BYTES_MAX, RATIO_MAX, inflate};
+pub use inflate::inflate;
 pub use json::{Json, Parameters, Segment};
 pub use members::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, page_rows, reason, word};
-pub use strict::{DEPTH_MAX, check};
+pub use strict::check;

@@ -3,9 +3,7 @@
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeSet;
 use std::fmt;
-
-/// How deep a body may nest.
-pub const DEPTH_MAX: usize = 32;
+use sync_protocol::value::DEPTH_MAX;
 
 /// Checks that `text` is one JSON value within the bounds; the error names the first fault and its place.
 pub fn check(text: &str) -> Result<(), serde_json::Error> {
