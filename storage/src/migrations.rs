@@ -6,12 +6,20 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 /// One step: its version, its name, its SQL for SQLite and for PostgreSQL.
 type Step = (i64, &'static str, &'static str, &'static str);
 
-const STEPS: &[Step] = &[(
-    1,
-    "first",
-    include_str!("../../migrations/sqlite/0001_first.sql"),
-    include_str!("../../migrations/postgres/0001_first.sql"),
-)];
+const STEPS: &[Step] = &[
+    (
+        1,
+        "first",
+        include_str!("../../migrations/sqlite/0001_first.sql"),
+        include_str!("../../migrations/postgres/0001_first.sql"),
+    ),
+    (
+        2,
+        "media",
+        include_str!("../../migrations/sqlite/0002_media.sql"),
+        include_str!("../../migrations/postgres/0002_media.sql"),
+    ),
+];
 
 pub(crate) fn sqlite() -> Migrator {
     migrator(|&(version, name, sqlite, _)| (version, name, sqlite))

@@ -64,6 +64,8 @@ uuid_ids! {
     EpochId: "an epoch id (lower-case UUID)";
     /// One change in quarantine.
     QuarantineId: "a quarantine id (lower-case UUID)";
+    /// One upload of a photo or video.
+    UploadId: "an upload id (lower-case UUID)";
 }
 
 /// Reads a UUID in its one accepted spelling: lower case with hyphens.

@@ -4,6 +4,7 @@
 //! a random number: time, chance and ids come in as arguments, so that the server, the tablets and the simulated world
 //! run the same code. The normative text is the project's protocol page; names follow it.
 
+pub mod blob;
 pub mod change;
 pub mod clock;
 pub mod fault;

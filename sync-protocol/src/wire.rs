@@ -1,5 +1,6 @@
 //! The call `POST /v1/sync`: what a tablet sends and what it is answered.
 
+use crate::blob::BlobHash;
 use crate::change::Code;
 use crate::clock::{ClockReading, Instant, UnixMillis};
 use crate::id::{
@@ -31,6 +32,8 @@ pub const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const BUCKETS_MAX: usize = 256;
 /// The most quarantined changes that a request may ask about.
 pub const OPEN_MAX: usize = 1_000;
+/// The most blobs that a request may ask about.
+pub const BLOBS_MAX: usize = 500;
 /// The most purges that a request may report.
 pub const PURGED_MAX: usize = 1_000;
 
@@ -67,6 +70,9 @@ pub struct SyncRequest<'a> {
     /// Changes that the tablet shows as quarantined.
     #[serde(default)]
     pub open: Vec<ChangeId>,
+    /// Blobs that the tablet keeps and has not been told to be stored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blobs: Vec<BlobHash>,
     /// What the answer should hold.
     #[serde(default)]
     pub want: Want,
@@ -318,13 +324,15 @@ pub fn bucket_sum(bucket: Bucket, records: impl IntoIterator<Item = (RecordId, S
     BucketSum { bucket, n, sum: format!("{sum:016x}") }
 }
 
-/// Which blobs the server needs and has.
+/// Of the blobs that the request asks about, which the server needs and which it has.
+///
+/// A blob that no received change of the asker names is in neither.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blobs {
-    /// To be uploaded.
-    pub need: Vec<String>,
-    /// Verified and durable.
-    pub have: Vec<String>,
+    /// Named by a received change, and to be uploaded by the asker.
+    pub need: Vec<BlobHash>,
+    /// Uploaded by the asker, verified and durable.
+    pub have: Vec<BlobHash>,
 }
 
 /// The limits that a tablet keeps.

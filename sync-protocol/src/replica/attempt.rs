@@ -138,6 +138,7 @@ impl Replica {
             push: Push { from: attempt.from, changes, stamps },
             purged: attempt.purged.clone(),
             open: attempt.open.clone(),
+            blobs: Vec::new(),
             want: Want {
                 max_bytes: (!attempt.snap.is_empty()).then_some(PAGING_BYTES),
                 sums: attempt.sums,
