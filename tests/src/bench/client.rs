@@ -160,6 +160,7 @@ impl<'a> Tablet<'a> {
             },
             purged: Vec::new(),
             open: Vec::new(),
+            blobs: Vec::new(),
             want: Want { max_bytes: self.page_bytes, sums: false },
         };
         Ok(serde_json::to_vec(&request)?)
