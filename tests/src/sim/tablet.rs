@@ -44,8 +44,8 @@ pub(super) struct Tablet {
     pub(super) revoked: bool,
     /// The attempt whose answer it waits for.
     pub(super) in_flight: Option<AttemptId>,
-    /// The revision of each record that it has shown, by epoch.
-    pub(super) seen: BTreeMap<RecordId, (Option<EpochId>, Seq)>,
+    /// The epoch that it knows, and the revision of each record that it has shown in it.
+    pub(super) seen: (Option<EpochId>, BTreeMap<RecordId, Seq>),
 }
 
 impl Tablet {
@@ -67,7 +67,7 @@ impl Tablet {
             online: true,
             revoked: false,
             in_flight: None,
-            seen: BTreeMap::new(),
+            seen: (None, BTreeMap::new()),
         };
         tablet.commit(&step.writes);
         tablet
@@ -124,7 +124,7 @@ impl Tablet {
             .map(|((_, key), text)| (key.clone(), hash_of(text)))
             .collect();
         self.rows = rows;
-        self.seen.clear();
+        self.seen = (None, BTreeMap::new());
     }
 
     /// The rows of its disk.
