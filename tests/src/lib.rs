@@ -3,4 +3,6 @@
 pub mod bench;
 pub mod crash;
 pub mod field_day;
+pub mod link;
 pub mod sim;
+pub mod uploads;

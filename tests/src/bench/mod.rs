@@ -17,6 +17,7 @@ pub mod scene;
 pub mod seed;
 pub mod sockets;
 pub mod table;
+pub mod uploads;
 
 use anyhow::Result;
 use push::Engine;
@@ -39,11 +40,17 @@ pub enum Part {
     Sockets,
     /// An idle server, its stop and its kill.
     Idle,
+    /// One large upload.
+    UploadLarge,
+    /// Many photos from many tablets.
+    UploadPhotos,
+    /// An upload over a link that drops.
+    UploadLink,
 }
 
 impl Part {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::PushSqlite,
         Self::PushPostgres,
         Self::FirstSync,
@@ -51,6 +58,9 @@ impl Part {
         Self::Bytes,
         Self::Sockets,
         Self::Idle,
+        Self::UploadLarge,
+        Self::UploadPhotos,
+        Self::UploadLink,
     ];
 
     /// Measures; `quick` takes smaller amounts.
@@ -63,6 +73,9 @@ impl Part {
             Self::Bytes => bytes::run().await,
             Self::Sockets => sockets::run(quick).await,
             Self::Idle => idle::run(quick).await,
+            Self::UploadLarge => uploads::large(quick).await,
+            Self::UploadPhotos => uploads::photos(quick).await,
+            Self::UploadLink => uploads::link(quick).await,
         }
     }
 }

@@ -20,6 +20,7 @@ pub struct Launch {
     program: PathBuf,
     folder: PathBuf,
     database_url: String,
+    objects: PathBuf,
     /// The fault that is planted in them.
     pub fault: String,
 }
@@ -52,8 +53,16 @@ impl Launch {
             program,
             folder: folder.to_owned(),
             database_url: database_url.to_owned(),
+            objects: folder.join("objects"),
             fault: String::new(),
         })
+    }
+
+    /// Has the servers keep photos and video in this folder, which they may share.
+    #[must_use]
+    pub fn objects(mut self, folder: &Path) -> Self {
+        folder.clone_into(&mut self.objects);
+        self
     }
 
     /// Starts one that dies at `crash_at` (`name:k`, at its k-th passing), if that is said.
@@ -73,6 +82,7 @@ impl Launch {
             .args(["serve", "--listen", "127.0.0.1:0", "--port-file"])
             .arg(&port_file)
             .env_remove("CRASH_AT")
+            .env("GENBA_OBJECTS_URL", format!("folder:{}", self.objects.display()))
             .env("GENBA_FAULT", &self.fault)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -193,10 +193,7 @@ impl World {
             replica.records().filter_map(|rec| Some((rec, replica.rv(rec)?))).collect();
         for (rec, rv) in revisions {
             if let Some(seen) = tablet.seen.1.insert(rec, rv) {
-                ensure!(
-                    rv >= seen,
-                    "tablet {at}: the revision of {rec} fell from {seen} to {rv}"
-                );
+                ensure!(rv >= seen, "tablet {at}: the revision of {rec} fell from {seen} to {rv}");
             }
         }
         reads_its_writes(replica, &self.eye).with_context(|| format!("tablet {at}"))
