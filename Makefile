@@ -8,7 +8,7 @@ KILLS   ?= 200
 PG_BIN  := $(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 APT     := DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Options::=--force-confold
 
-.PHONY: help demo run test check bench sim crash compiler postgres shell
+.PHONY: help demo run test check bench sim crash compiler postgres shell clients
 
 help: ## lists these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,9 +22,9 @@ run: compiler ## runs the server on SQLite in ./genba-data, http://127.0.0.1:808
 	@mkdir -p genba-data
 	GENBA_DATABASE_URL=$${GENBA_DATABASE_URL:-sqlite:genba-data/genba.db} $(CARGO) run -p server --bin genba -- serve
 
-test: compiler postgres shell ## runs every test: properties, both databases, 2,000 simulated worlds, 60 kills, planted faults
+test: compiler postgres shell clients ## runs every test: properties, both databases, 2,000 simulated worlds, 60 kills, planted faults
 	$(CARGO) test --workspace --no-fail-fast </dev/null
-	$(CARGO) test -p genba-tests --features faults --test crash --test faults --test uploads --no-fail-fast </dev/null
+	$(CARGO) test -p genba-tests --features faults --test crash --test faults --test uploads --test clients --no-fail-fast </dev/null
 
 check: compiler ## formatting, lints, documentation; supply chain and spelling where their tools are installed
 	$(CARGO) fmt --all --check
@@ -66,3 +66,17 @@ shell:
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    $(APT) update -qq </dev/null && $(APT) install -y -qq --no-install-recommends ca-certificates curl openssl </dev/null; \
 	  else echo "Missing: curl or openssl (a test runs the README). Debian: apt-get install curl openssl"; exit 1; fi; }
+
+# The unmodified upload clients that the tests run, under target/clients.
+clients:
+	@command -v npm >/dev/null && command -v python3 >/dev/null && python3 -c 'import ensurepip' 2>/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    $(APT) update -qq </dev/null && $(APT) install -y -qq --no-install-recommends nodejs npm python3-venv </dev/null; \
+	  else echo "Missing: npm, python3 or its venv (tests run the tus clients of others). Debian: apt-get install nodejs npm python3-venv"; exit 1; fi; }
+	@cmp -s tests/clients/package.json target/clients/package.json || { \
+	  mkdir -p target/clients && npm install --silent --no-audit --no-fund --no-package-lock --prefix target/clients "$$(sed -n 's/.*"\(tus-js-client\)": "\(.*\)".*/\1@\2/p' tests/clients/package.json)" </dev/null \
+	  && cp tests/clients/package.json target/clients/package.json; }
+	@cmp -s tests/clients/requirements.txt target/clients/requirements.txt || { \
+	  mkdir -p target/clients && python3 -m venv target/clients/python \
+	  && target/clients/python/bin/pip install -q --disable-pip-version-check -r tests/clients/requirements.txt </dev/null \
+	  && cp tests/clients/requirements.txt target/clients/requirements.txt; }
