@@ -4,5 +4,6 @@ pub mod bench;
 pub mod crash;
 pub mod field_day;
 pub mod link;
+pub mod power;
 pub mod sim;
 pub mod uploads;

@@ -60,6 +60,14 @@ impl Line {
         }
     }
 
+    /// Where the server is now; empty for servers of this process.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Http(_, url) => url.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Self::Direct(..) => String::new(),
+        }
+    }
+
     /// Calls and reads the whole answer; `None` when there is none.
     pub async fn call(
         &self,
@@ -69,8 +77,8 @@ impl Line {
         body: Option<String>,
     ) -> Option<Reply> {
         match self {
-            Self::Http(client, url) => {
-                let base = url.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            Self::Http(client, _) => {
+                let base = self.address();
                 let mut request =
                     client.request(method, format!("{base}{path}")).bearer_auth(token);
                 if let Some(body) = body {
