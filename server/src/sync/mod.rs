@@ -4,6 +4,7 @@
 //! compares holdings with grants in one read snapshot → `answer` writes the text. `rights` has the rules of access.
 
 mod answer;
+mod blobs;
 pub mod command;
 mod cursor;
 mod desk;

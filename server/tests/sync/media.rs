@@ -1,9 +1,11 @@
 //! Photos that travel beside the changes that name them: what a tablet is told, what a record shows, what a seal asks.
 
 use crate::support::{
-    Draft, NORTH, SOUTH, Tablet, TestResult, World, outcome, outcomes, set, tenant,
+    Answer, Draft, MINUTE, NORTH, SOUTH, Tablet, TestResult, World, items, outcome, outcomes, set,
+    tenant,
 };
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use storage::Store;
 use storage::testing::show_blob;
 use sync_protocol::blob::{BlobHash, BlobRef, PHOTO_BYTES_MAX};
@@ -19,6 +21,11 @@ storage::on_both!(
     tenants_know_nothing_of_each_others_blobs,
     a_device_that_deposits_is_told_nothing,
     what_names_no_blob_is_a_plain_value,
+    a_record_tells_which_of_its_blobs_hold,
+    lists_tell_how_complete_records_are,
+    an_edit_at_the_console_names_blobs_too,
+    a_seal_waits_for_the_blobs_that_it_shows,
+    a_seal_asks_only_for_what_it_would_show,
 );
 
 /// A photo of a test: its payload in a change.
@@ -194,5 +201,197 @@ async fn what_names_no_blob_is_a_plain_value(store: Store) -> TestResult {
     let field = world.draft(&mori, &visit.rec(), json!([set("opinion", photo("a"), &[])]));
     assert_eq!(outcome(&mori.push(&world, &field).await), "ok");
     assert_eq!(ask(&world, &mut mori, &["a"], &[]).await["blobs"], told(&[], &[]));
+    Ok(())
+}
+
+/// The photos of a record as GET shows them, `have of of` and `name have` or `name missing` by name.
+fn media_of(shown: &Value, names: &[&str]) -> (String, Vec<String>) {
+    let media = &shown["media"];
+    let name = |blob: &Value| {
+        let known = names.iter().find(|name| photo(name)["sha256"] == blob["sha256"]);
+        format!("{} {}", known.unwrap_or(&"?"), blob["state"].as_str().unwrap_or_default())
+    };
+    let mut blobs: Vec<String> = items(&media["blobs"]).iter().map(name).collect();
+    blobs.sort();
+    (format!("{} of {}", media["have"], media["of"]), blobs)
+}
+
+async fn a_record_tells_which_of_its_blobs_hold(store: Store) -> TestResult {
+    let world = World::new(store).await?;
+    let mut mori = world.inspector("mori").await?;
+    let mut thief = world.inspector("thief").await?;
+    let visit = with_photos(&world, &mori, SOUTH, &["a", "b"]);
+    let mut envelope = mori.envelope(&world);
+    envelope["clock"]["now"] = json!(world.now().plus(-7 * MINUTE).to_string());
+    envelope["push"]["changes"] = json!([visit.0]);
+    mori.take(&world.post_sync(&mori, envelope.to_string()).await.ok());
+    let shown = world.record(&mori, &visit.rec()).await;
+    assert_eq!(
+        media_of(&shown, &["a", "b"]),
+        ("0 of 2".into(), vec!["a missing".into(), "b missing".into()])
+    );
+    let one = &shown["media"]["blobs"][0];
+    assert_eq!((&one["bytes"], &one["mime"]), (&json!(1_001), &json!("image/jpeg")));
+    assert_eq!((&one["author"], &one["clock_offset_ms"]), (&json!(mori.user), &json!(7 * MINUTE)));
+    assert_eq!((&one["facts"], &one["render"]), (&Value::Null, &Value::Null));
+
+    // What a colleague has shown, and what this one says to have without showing it, is not here.
+    show(&world, &thief, "a").await?;
+    show(&world, &mori, "c").await?;
+    let claim = world.draft(&thief, &visit.rec(), json!([add("c", &photo("c"))]));
+    thief.sync(&world, &[&claim]).await;
+    let names = ["a", "b", "c"];
+    let shown = world.record(&mori, &visit.rec()).await;
+    let none = names.iter().map(|name| format!("{name} missing")).collect();
+    assert_eq!(media_of(&shown, &names), ("0 of 3".into(), none));
+
+    show(&world, &mori, "a").await?;
+    let shown = world.record(&mori, &visit.rec()).await;
+    let some = vec!["a have".into(), "b missing".into(), "c missing".into()];
+    assert_eq!(media_of(&shown, &names), ("1 of 3".into(), some));
+    let blobs = items(&shown["media"]["blobs"]);
+    let here = blobs.iter().find(|blob| blob["state"] == "have").ok_or("one that holds")?;
+    assert_eq!((&here["render"], &here["facts"]), (&json!("none"), &Value::Null));
+    assert_eq!(
+        (&here["author"], &here["clock_offset_ms"]),
+        (&json!(mori.user), &json!(7 * MINUTE))
+    );
+
+    // A removed photo no longer counts.
+    let gone = json!([{ "o": "rem", "f": "photos", "e": "b", "x": [format!("{}.3p", visit.id())], "why": "blurred" }]);
+    mori.next = 2;
+    let removal = world.draft(&mori, &visit.rec(), gone);
+    assert_eq!(outcome(&mori.push(&world, &removal).await), "ok");
+    let shown = world.record(&mori, &visit.rec()).await;
+    let some = vec!["a have".into(), "c missing".into()];
+    assert_eq!(media_of(&shown, &names), ("1 of 2".into(), some));
+    Ok(())
+}
+
+async fn lists_tell_how_complete_records_are(store: Store) -> TestResult {
+    let world = World::new(store).await?;
+    let mut mori = world.inspector("mori").await?;
+    let bare = world.new_visit(&mori, SOUTH);
+    let two = with_photos(&world, &mori, SOUTH, &["a", "b"]);
+    let shared = with_photos(&world, &mori, SOUTH, &["a"]);
+    mori.sync(&world, &[&bare, &two, &shared]).await;
+    let result =
+        |value: &str| world.draft(&mori, &two.rec(), json!([set("checks.F07.result", value, &[])]));
+    let (good, bad) = (result("good"), result("bad"));
+    mori.sync(&world, &[&good, &bad]).await;
+    let listed = async |path: &str| {
+        let rows = items(&world.get(&mori, path).await.ok()["records"]);
+        let rows = rows
+            .into_iter()
+            .map(|row| if row["record"].is_null() { row } else { row["record"].clone() });
+        rows.map(|row| (row["rec"].as_str().unwrap_or_default().to_owned(), row["media"].clone()))
+            .collect::<BTreeMap<_, _>>()
+    };
+    let expected = |two_have: usize, shared_have: usize| {
+        BTreeMap::from([
+            (bare.rec(), json!({ "have": 0, "of": 0 })),
+            (two.rec(), json!({ "have": two_have, "of": 2 })),
+            (shared.rec(), json!({ "have": shared_have, "of": 1 })),
+        ])
+    };
+    assert_eq!(listed("/v1/records").await, expected(0, 0));
+    show(&world, &mori, "a").await?;
+    assert_eq!(listed("/v1/records").await, expected(1, 1));
+    show(&world, &mori, "b").await?;
+    assert_eq!(listed("/v1/records?type=visit").await, expected(2, 1));
+    let inbox = BTreeMap::from([(two.rec(), json!({ "have": 2, "of": 2 }))]);
+    assert_eq!(listed("/v1/conflicts").await, inbox);
+    Ok(())
+}
+
+async fn an_edit_at_the_console_names_blobs_too(store: Store) -> TestResult {
+    let world = World::new(store).await?;
+    let mut mori = world.inspector("mori").await?;
+    let boss = world.person("sato", SOUTH, Role::Supervisor).await?;
+    let visit = world.new_visit(&mori, SOUTH);
+    mori.sync(&world, &[&visit]).await;
+    let edit = json!({ "id": world.id(), "ops": [add("p", &photo("a"))] });
+    world.edit(&boss, &visit.rec(), &edit).await.ok();
+    world.edit(&boss, &visit.rec(), &edit).await.ok();
+    let shown = world.record(&boss, &visit.rec()).await;
+    assert_eq!(media_of(&shown, &["a"]), ("0 of 1".into(), vec!["a missing".into()]));
+    let one = &shown["media"]["blobs"][0];
+    assert_eq!((&one["author"], &one["clock_offset_ms"]), (&json!(boss.user), &Value::Null));
+    show(&world, &mori, "a").await?;
+    let shown = world.record(&boss, &visit.rec()).await;
+    assert_eq!(media_of(&shown, &["a"]).0, "0 of 1", "the inspector names it nowhere");
+    show(&world, &boss, "a").await?;
+    let shown = world.record(&boss, &visit.rec()).await;
+    assert_eq!(media_of(&shown, &["a"]).0, "1 of 1");
+    Ok(())
+}
+
+/// Seals what GET shows.
+async fn seal(world: &World, chief: &Tablet, rec: &str) -> Answer {
+    let seen = world.record(chief, rec).await["to_seal"].clone();
+    let body = json!({ "rv": seen["rv"], "view_hash": seen["view_hash"] });
+    world.post(chief, &format!("/v1/records/{rec}/seal"), &body).await
+}
+
+async fn a_seal_waits_for_the_blobs_that_it_shows(store: Store) -> TestResult {
+    let world = World::new(store).await?;
+    let mut mori = world.inspector("mori").await?;
+    let chief = world.person("chief", SOUTH, Role::Approver).await?;
+    let visit = with_photos(&world, &mori, SOUTH, &["a", "b"]);
+    let drawing = json!([{ "o": "add", "f": "drawings", "e": "d", "v": photo("c") }]);
+    let drawn = world.draft(&mori, &visit.rec(), drawing);
+    mori.sync(&world, &[&visit, &drawn]).await;
+    show(&world, &mori, "a").await?;
+    let shown = world.record(&chief, &visit.rec()).await;
+    let problem = |path: &str, missing: usize, of: usize| {
+        json!({
+            "path": path, "level": "approve", "code": "blob_missing",
+            "ja": format!("写真・動画{of}件のうち{missing}件がまだ届いていません"),
+            "en": format!("{missing} of {of} photos and videos not received yet"),
+        })
+    };
+    let missing = json!([problem("drawings", 1, 1), problem("photos", 1, 2)]);
+    assert_eq!(shown["to_seal"]["problems"], missing);
+    assert_eq!(shown["problems"], json!([]), "nothing is in the way of submitting");
+    let refused = seal(&world, &chief, &visit.rec()).await;
+    refused.refused(422, "unprocessable");
+    assert_eq!(refused.json()["reason"], "not-ready-to-seal");
+    assert_eq!(
+        refused.json()["detail"],
+        "drawings: 1 of 1 photos and videos not received yet; photos: 1 of 2 photos and videos not received yet"
+    );
+    show(&world, &mori, "b").await?;
+    show(&world, &chief, "c").await?;
+    seal(&world, &chief, &visit.rec()).await.refused(422, "unprocessable");
+    show(&world, &mori, "c").await?;
+    seal(&world, &chief, &visit.rec()).await.ok();
+    let sealed = world.record(&chief, &visit.rec()).await;
+    assert_eq!(sealed["media"]["have"], 3);
+    Ok(())
+}
+
+async fn a_seal_asks_only_for_what_it_would_show(store: Store) -> TestResult {
+    let world = World::new(store).await?;
+    let mut mori = world.inspector("mori").await?;
+    let chief = world.person("chief", SOUTH, Role::Approver).await?;
+    let visit = with_photos(&world, &mori, SOUTH, &["a"]);
+    mori.sync(&world, &[&visit]).await;
+    show(&world, &mori, "a").await?;
+    seal(&world, &chief, &visit.rec()).await.ok();
+    let late = world.draft(&mori, &visit.rec(), json!([add("b", &photo("b"))]));
+    let answer = ask(&world, &mut mori, &["b"], &[&late]).await;
+    assert_eq!(
+        (outcomes(&answer), &answer["blobs"]),
+        (vec!["late sealed".to_owned()], &told(&["b"], &[]))
+    );
+    let beside = world.record(&chief, &visit.rec()).await;
+    assert_eq!(beside["media"]["of"], 1, "it stands beside the view");
+    seal(&world, &chief, &visit.rec()).await.ok();
+    let accept = format!("/v1/records/{}/late/{}/accept", visit.rec(), late.id());
+    world.post(&chief, &accept, &json!({})).await.ok();
+    seal(&world, &chief, &visit.rec()).await.refused(422, "unprocessable");
+    show(&world, &mori, "b").await?;
+    seal(&world, &chief, &visit.rec()).await.ok();
+    assert_eq!(world.record(&chief, &visit.rec()).await["media"]["have"], 2);
     Ok(())
 }
