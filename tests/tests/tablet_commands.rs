@@ -1,6 +1,6 @@
 //! `genba-tablet` against the real server: what a person types on two tablets, and what becomes of it.
 
-use genba_tests::field_day::server::{Certificate, Server, database_url, program};
+use genba_tests::field_day::server::{Server, database_url, program};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
