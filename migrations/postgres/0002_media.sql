@@ -77,6 +77,6 @@ create table blob_ref (
     author uuid not null,
     clock_offset_ms bigint,
     applied boolean not null,
-    primary key (tenant, rec, sha256, change)
+    primary key (tenant, rec, sha256, change, author)
 );
 create index blob_ref_sha256 on blob_ref (tenant, sha256, author);

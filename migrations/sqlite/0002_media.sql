@@ -77,6 +77,6 @@ create table blob_ref (
     author blob not null,
     clock_offset_ms integer,
     applied integer not null check (applied in (0, 1)),
-    primary key (tenant, rec, sha256, change)
+    primary key (tenant, rec, sha256, change, author)
 ) strict, without rowid;
 create index blob_ref_sha256 on blob_ref (tenant, sha256, author);

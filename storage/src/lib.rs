@@ -26,6 +26,7 @@
 
 mod audit;
 mod backend;
+mod blob_refs;
 mod codes;
 mod devices;
 mod error;
@@ -58,6 +59,7 @@ mod users;
 
 pub use audit::{Audit, AuditEntry};
 pub use backend::{Durability, Engine, Options, Store, Tx};
+pub use blob_refs::{BlobReference, BlobRefs, HeldBlob, RecordBlob};
 pub use codes::{Codes, EnrolmentCode};
 pub use devices::{Device, DeviceState, Devices};
 pub use error::StorageError;

@@ -7,6 +7,7 @@ use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo};
 use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo};
 use sqlx::{Encode, Postgres, Sqlite, Type};
 use std::str::FromStr;
+use sync_protocol::blob::BlobHash;
 use uuid::Uuid;
 
 /// Rows in one statement of SQLite: few sizes, so that every statement is prepared once and used again.
@@ -206,6 +207,41 @@ impl Type<Postgres> for Ids {
 impl Encode<'_, Postgres> for Ids {
     fn encode_by_ref(&self, out: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
         Encode::<Postgres>::encode_by_ref(&self.0, out)
+    }
+}
+
+/// A set of hashes in one bind: a JSON array of hexadecimal texts on SQLite, `bytea[]` on PostgreSQL.
+pub(crate) struct Hashes(Vec<Hash>);
+
+impl Hashes {
+    pub(crate) fn of(hashes: impl IntoIterator<Item = BlobHash>) -> Self {
+        Self(hashes.into_iter().map(|hash| hash.0).collect())
+    }
+}
+
+impl Type<Sqlite> for Hashes {
+    fn type_info() -> SqliteTypeInfo {
+        <String as Type<Sqlite>>::type_info()
+    }
+}
+
+impl Encode<'_, Sqlite> for Hashes {
+    fn encode_by_ref(&self, out: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
+        let hex: Vec<String> = self.0.iter().map(|hash| BlobHash(*hash).to_string()).collect();
+        Encode::<Sqlite>::encode(serde_json::to_string(&hex)?, out)
+    }
+}
+
+impl Type<Postgres> for Hashes {
+    fn type_info() -> PgTypeInfo {
+        <Vec<Vec<u8>> as Type<Postgres>>::type_info()
+    }
+}
+
+impl Encode<'_, Postgres> for Hashes {
+    fn encode_by_ref(&self, out: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        let slices: Vec<&[u8]> = self.0.iter().map(Hash::as_slice).collect();
+        Encode::<Postgres>::encode_by_ref(&slices, out)
     }
 }
 

@@ -174,9 +174,8 @@ impl BlobRef {
 
     /// The blobs that a change names.
     pub fn named(change: &Change) -> impl Iterator<Item = Self> {
-        change.ops.iter().filter_map(|op| match op {
-            Op::Add { value: Some(payload), .. } => Self::read(payload),
-            _ => None,
+        change.ops.iter().filter_map(|op| {
+            if let Op::Add { value: Some(payload), .. } = op { Self::read(payload) } else { None }
         })
     }
 }

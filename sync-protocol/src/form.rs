@@ -39,6 +39,7 @@ mod problems;
 mod read;
 mod status;
 mod values;
+mod video_url;
 
 pub use bundle::bundle;
 pub use decimal::Decimal;

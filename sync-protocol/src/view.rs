@@ -1,8 +1,10 @@
 //! What people see of a record: a pure function of its live puts and its form. Nothing is deleted here.
 
+mod blobs;
 mod field;
 mod snapshot;
 
+pub use blobs::{ShownBlob, blobs};
 pub use snapshot::{Snapshot, snapshot};
 
 use crate::clock::UnixMillis;

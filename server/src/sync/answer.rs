@@ -11,12 +11,14 @@ use sync_protocol::wire::{Blobs, Limits, VERSION};
 pub(super) fn full(
     receipt: &PushReceipt,
     pulled: Pulled,
+    blobs: &Blobs,
     book: &FormBook,
     now: UnixMillis,
 ) -> String {
     let Pulled { leave, enter, records, snap, cursor, more, sums } = pulled;
     let rest = json!({
         "leave": leave, "enter": enter, "snap": snap, "cursor": cursor, "more": more, "sums": sums,
+        "blobs": blobs,
     });
     write(receipt, rest, &records, book, now)
 }
@@ -30,6 +32,7 @@ pub(super) fn deposit(
 ) -> String {
     let rest = json!({
         "leave": [], "enter": [], "snap": [], "cursor": cursor, "more": false, "sums": null,
+        "blobs": Blobs::default(),
     });
     write(receipt, rest, &[], book, now)
 }
@@ -50,7 +53,6 @@ fn write(
         "durable": receipt.durable,
         "results": receipt.results,
         "bundle": book.bundle,
-        "blobs": Blobs::default(),
         "limits": Limits::default(),
         "retry_after": 0,
     });

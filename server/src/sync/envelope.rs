@@ -8,11 +8,12 @@ use crate::auth::access::Scope;
 use crate::extract::{BodyRule, TabletCaller, limits};
 use crate::problem::ApiError;
 use serde_json::error::Category;
+use sync_protocol::blob::BlobHash;
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::EpochId;
 use sync_protocol::wire::{
-    ANSWER_BYTES_DEFAULT, ANSWER_BYTES_MAX, BUCKETS_MAX, OPEN_MAX, PURGED_MAX, PUSH_CHANGES_MAX,
-    SyncRequest, VERSION,
+    ANSWER_BYTES_DEFAULT, ANSWER_BYTES_MAX, BLOBS_MAX, BUCKETS_MAX, OPEN_MAX, PURGED_MAX,
+    PUSH_CHANGES_MAX, SyncRequest, VERSION,
 };
 
 /// A request whose envelope could be read.
@@ -39,6 +40,7 @@ impl<'a> Envelope<'a> {
             ("the buckets that are named", request.have.len() + request.snap.len(), BUCKETS_MAX),
             ("the changes that are asked about", request.open.len(), OPEN_MAX),
             ("the purges that are reported", request.purged.len(), PURGED_MAX),
+            ("the blobs that are asked about", request.blobs.len(), BLOBS_MAX),
         ] {
             if count > most {
                 return Err(ApiError::TooLarge { what, limits: limits(BodyRule::Sync) });
@@ -78,6 +80,11 @@ impl<'a> Envelope<'a> {
             open: request.open.clone(),
             purged: request.purged.clone(),
         }
+    }
+
+    /// The blobs that the tablet asks about.
+    pub(crate) fn blobs(&self) -> &[BlobHash] {
+        &self.request.blobs
     }
 
     /// What the tablet says of its holdings.

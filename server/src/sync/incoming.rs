@@ -18,6 +18,8 @@ pub(crate) struct Source {
     pub(crate) device: Option<DeviceId>,
     /// Whether the device may only deposit: all it sends goes to quarantine.
     pub(crate) deposit: bool,
+    /// How far the server's clock was ahead of the sender's at the receipt, in milliseconds; for a tablet's change.
+    pub(crate) clock_offset_ms: Option<i64>,
 }
 
 /// A change as it came.

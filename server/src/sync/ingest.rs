@@ -357,6 +357,7 @@ fn take_push(
         by: push.user,
         device: Some(push.device),
         deposit: push.deposit,
+        clock_offset_ms: Some(push.received_at.since(push.clock.now.0)),
     };
     let mut outcomes = Vec::with_capacity(push.changes.len());
     for (n, incoming) in (push.from..).zip(&push.changes) {

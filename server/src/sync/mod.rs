@@ -4,6 +4,7 @@
 //! compares holdings with grants in one read snapshot → `answer` writes the text. `rights` has the rules of access.
 
 mod answer;
+mod blobs;
 pub mod command;
 mod cursor;
 mod desk;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use storage::Store;
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::{ChangeId, EpochId, RecordType, Tenant};
+use sync_protocol::wire::Blobs;
 
 /// The name of the secret of cursors in the store.
 const CURSOR_SECRET: &str = "cursor";
@@ -112,8 +114,14 @@ pub async fn sync(state: &AppState, caller: &TabletCaller, text: &str) -> Result
     let mut tx = state.store.read().await?;
     match pull::pull(&mut tx, &caller.tenant, &service.notary, &holdings, now).await? {
         pull::Pull::Answer(pulled) => {
+            let asked = envelope.blobs();
+            let blobs = if asked.is_empty() {
+                Blobs::default()
+            } else {
+                tx.blob_refs().standing(&caller.tenant, caller.user, asked).await?
+            };
             crash_point("pull.before_answer");
-            Ok(answer::full(&receipt, pulled, &book, now))
+            Ok(answer::full(&receipt, pulled, &blobs, &book, now))
         }
         pull::Pull::RolledBack => {
             drop(tx);

@@ -2,6 +2,7 @@
 //!
 //! A record that the reader may not see looks exactly like one that does not exist.
 
+use super::blobs::{self, Count};
 use super::command::{read_journal, seal_view};
 use super::desk::{LEFT_SCOPE, read_record};
 use super::rights;
@@ -38,10 +39,11 @@ pub struct Listed {
     created_at: Instant,
     updated_at: Instant,
     created_by: UserId,
+    media: Count,
 }
 
-impl From<RecordRow> for Listed {
-    fn from(row: RecordRow) -> Self {
+impl Listed {
+    fn of(row: RecordRow, media: Count) -> Self {
         Self {
             rec: row.rec,
             kind: row.type_,
@@ -53,6 +55,7 @@ impl From<RecordRow> for Listed {
             created_at: Instant(row.created_at),
             updated_at: Instant(row.updated_at),
             created_by: row.created_by,
+            media,
         }
     }
 }
@@ -96,7 +99,12 @@ pub async fn list(
     let is_shown = |row: &Listed| {
         asked.is_some() || !row.flags.iter().any(|flag| HIDING_FLAGS.contains(&flag.as_str()))
     };
-    Ok((rows.into_iter().map(Listed::from).filter(is_shown).collect(), next))
+    let media = blobs::counts(&mut tx, tenant, &rows).await?;
+    let listed = rows.into_iter().map(|row| {
+        let media = media.get(&row.rec).copied().unwrap_or_default();
+        Listed::of(row, media)
+    });
+    Ok((listed.filter(is_shown).collect(), next))
 }
 
 async fn find(
@@ -130,7 +138,8 @@ pub async fn show(
     let view = View::of(&record, form);
     let now = state.clock.now();
     let journal = read_journal(desk.tx.journal().of_record(tenant, rec).await?)?;
-    let to_seal = seal_view(&book, rec, &row.type_, &journal, now)?;
+    let references = desk.tx.blob_refs().of_record(tenant, rec).await?;
+    let to_seal = seal_view(&book, rec, &row.type_, &journal, &blobs::held(&references), now)?;
     let problems = form.problems(&view, now);
     let body: Value = serde_json::from_slice(&row.state).map_err(ApiError::caused)?;
     Ok(json!({
@@ -148,6 +157,7 @@ pub async fn show(
         "view": view,
         "conflicts": view.conflicts(),
         "problems": problems,
+        "media": blobs::media(&record, references)?,
         "to_seal": {
             "rv": row.rv,
             "view_hash": to_seal.snapshot.view_hash,
@@ -250,15 +260,17 @@ pub async fn conflicts(
     let full = page.len() >= most;
     page.truncate(most);
     let next = page.last().filter(|_| full).map(|row| row.rv);
+    let media = blobs::counts(&mut tx, tenant, &page).await?;
     let mut records = Vec::with_capacity(page.len());
     for row in page {
+        let media = media.get(&row.rec).copied().unwrap_or_default();
         let record = read_record(&row)?;
         let paths = book
             .form(&row.type_)
             .map(|form| View::of(&record, form).conflicts())
             .unwrap_or_default();
         records.push(
-            json!({ "record": Listed::from(row), "conflicts": paths, "late": record.beside }),
+            json!({ "record": Listed::of(row, media), "conflicts": paths, "late": record.beside }),
         );
     }
     Ok(json!({ "records": records, "next": next }))

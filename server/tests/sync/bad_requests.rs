@@ -83,6 +83,13 @@ async fn bad_envelopes_are_named(store: Store) -> TestResult {
         ("/purged", json!([{ "bucket": "x", "at": 1 }])),
         ("/open", json!(["x"])),
         ("/open", json!([7])),
+        ("/blobs", json!("x")),
+        ("/blobs", Value::Null),
+        ("/blobs", json!([7])),
+        ("/blobs", json!(["x"])),
+        ("/blobs", json!(["A".repeat(64)])),
+        ("/blobs", json!(["0".repeat(63)])),
+        ("/blobs", json!([format!("sha256:{}", "0".repeat(64))])),
         ("/want", json!({ "max_bytes": -1 })),
         ("/want", json!({ "max_bytes": "x" })),
         ("/want", json!({ "sums": 1 })),
@@ -214,6 +221,7 @@ async fn every_list_of_an_envelope_has_a_bound(store: Store) -> TestResult {
     let buckets =
         |count: usize| -> Vec<String> { (0..count).map(|i| format!("station:s{i}")).collect() };
     let ids = |count: usize| -> Vec<String> { (0..count).map(|_| world.id()).collect() };
+    let blobs = |count: usize| -> Vec<String> { (0..count).map(|i| format!("{i:064x}")).collect() };
     let stamps = |count| -> Value {
         ids(count).into_iter().map(|id| (id, json!(1))).collect::<serde_json::Map<_, _>>().into()
     };
@@ -237,6 +245,7 @@ async fn every_list_of_an_envelope_has_a_bound(store: Store) -> TestResult {
         both.to_string(),
         envelope("open", json!(ids(1_001))).to_string(),
         envelope("purged", json!(purges(1_001))).to_string(),
+        envelope("blobs", json!(blobs(501))).to_string(),
         envelope("stamps", stamps(201)).to_string(),
     ] {
         let answer = world.post_sync(&mori, request).await;
@@ -247,6 +256,7 @@ async fn every_list_of_an_envelope_has_a_bound(store: Store) -> TestResult {
     let mut full = envelope("have", json!(buckets(256)));
     full["open"] = json!(ids(1_000));
     full["purged"] = json!(purges(1_000));
+    full["blobs"] = json!(blobs(500));
     full["push"]["stamps"] = stamps(200);
     let answer = world.post_sync(&mori, with_changes(&full, &texts[..200])).await.ok();
     assert_eq!(outcomes(&answer), vec!["ok"; 200]);

@@ -23,6 +23,7 @@ pub(crate) const VISIT: &str = r#"{
       {"code": "serious", "ja": "重大", "en": "Serious", "rank": 2}, {"code": "minor", "ja": "軽微", "en": "Minor", "rank": 1}]},
     {"path": "findings", "section": "A", "kind": "rows", "ja": "指摘", "en": "Findings", "cells": [
       {"path": "text", "kind": "narrative", "ja": "内容", "en": "Text"}]},
+    {"path": "photos", "section": "A", "kind": "photos", "ja": "写真", "en": "Photos"},
     {"path": "status", "section": "A", "kind": "status", "ja": "状態", "en": "Status"}
   ]
 }"#;

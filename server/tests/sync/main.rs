@@ -9,6 +9,7 @@ mod forms;
 mod grants;
 mod leases;
 mod lists;
+mod media;
 mod moves;
 mod mutation;
 mod outcomes;

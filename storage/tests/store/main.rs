@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test that finds too few rows has to fail")]
 
 mod audit;
+mod blob_refs;
 mod cancel;
 mod devices;
 #[cfg(feature = "faults")]

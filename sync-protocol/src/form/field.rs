@@ -40,6 +40,8 @@ pub enum Kind {
     Status,
     /// Yes or no.
     Flag,
+    /// The address of a video that lies elsewhere: `https`, on an allowed host; never fetched.
+    VideoUrl,
 }
 
 impl Kind {
@@ -152,6 +154,8 @@ pub struct Field {
     pub check: Option<Check>,
     /// The kinds of record that a reference may name; empty for any.
     pub to: Vec<RecordType>,
+    /// The hosts on which a video may lie: a name, or `*.` and the suffix of many.
+    pub hosts: Vec<String>,
     /// What computes a derived field.
     pub builtin: Option<Builtin>,
 }

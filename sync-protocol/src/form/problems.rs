@@ -133,6 +133,9 @@ fn list(field: &Field, scope: Scope<'_>, found: &mut Vec<Problem>) {
     for row in &rows {
         let scope = Scope { row: Some(row), ..scope };
         let path = format!("{}/{}", field.path, row.id);
+        if !single::names_its_blob(field.kind, row.value) {
+            found.push(Said::BadBlob.of(field, &path));
+        }
         if row.value.is_some_and(single::holds_my_number) {
             found.push(Said::MyNumber.of(field, &path));
         }

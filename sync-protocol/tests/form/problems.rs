@@ -3,6 +3,7 @@
 use crate::{TestResult, answers::Answers, form};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use sync_protocol::blob::VIDEO_BYTES_MAX;
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::form::{Form, Level, Problem};
 
@@ -170,6 +171,82 @@ fn one_signature_is_enough() -> TestResult {
     Ok(())
 }
 
+#[test]
+fn a_photo_names_bytes_that_can_be_stored() -> TestResult {
+    let form = form("fire_inspection")?;
+    let named = |mime: &str, bytes: u64| json!({"sha256": "0a".repeat(32), "bytes": bytes, "mime": mime, "taken_at": "x"});
+    let most = named("video/mp4", VIDEO_BYTES_MAX);
+    for (payload, good) in [
+        (named("image/jpeg", 1), true),
+        (most, true),
+        (named("video/mp4", VIDEO_BYTES_MAX + 1), false),
+        (named("image/jpeg", 0), false),
+        (named("image/svg+xml", 1), false),
+        (json!({"sha256": "0a"}), false),
+        (json!("photo.jpg"), false),
+        (json!([]), false),
+        (Value::Null, false),
+    ] {
+        for list in ["photos", "drawings", "checks.F07.photos"] {
+            let path = format!("{list}/p1");
+            let answers = whole_fire_inspection().with(&path, payload.clone());
+            let expected: &[String] = if good { &[] } else { &[format!("{path} bad_blob")] };
+            assert_eq!(found(&form, &answers), expected, "{path} = {payload}");
+        }
+        let signed = whole_fire_inspection().with("notice_received_by/a", payload.clone());
+        let signature: &[&str] = if good || payload.get("sha256").is_none() {
+            &[]
+        } else {
+            &["notice_received_by/a bad_blob"]
+        };
+        assert_eq!(found(&form, &signed), signature, "a signature of {payload}");
+    }
+    let problems = form.problems(&whole_fire_inspection().with("photos/p1", json!("x")), at());
+    let told = problems.first().ok_or("a problem")?;
+    assert_eq!(told.level, Level::Submit);
+    assert_eq!(told.ja, "「写真」に写真・動画として保存できない項目があります");
+    assert_eq!(told.en, "Photos: names no photo or video that can be stored");
+    Ok(())
+}
+
+#[test]
+fn a_video_elsewhere_lies_on_an_allowed_host() -> TestResult {
+    for form in [form("fire_inspection")?, form("sanitation_inspection")?] {
+        let of = |url: Value| {
+            let answers = Answers::default().with("video_refs/v1/url", url);
+            let found = found(&form, &answers);
+            found
+                .into_iter()
+                .filter(|problem| problem.starts_with("video_refs"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(json!("https://video.city.example/v/1")), [""; 0]);
+        assert_eq!(of(json!("https://a.video.city.example/v/1")), [""; 0]);
+        assert_eq!(of(Value::Null), ["video_refs/v1/url required"]);
+        for url in [
+            json!("https://evil.example/v/1"),
+            json!("http://video.city.example/v/1"),
+            json!(7),
+            json!({}),
+        ] {
+            assert_eq!(of(url.clone()), ["video_refs/v1/url video_url"], "{url}");
+        }
+    }
+    let form = form("fire_inspection")?;
+    let wrong = whole_fire_inspection().with("video_refs/v1/url", json!("ftp://a.example"));
+    let problems = form.problems(&wrong, at());
+    let told = problems.first().ok_or("a problem")?;
+    assert_eq!(
+        told.ja,
+        "「アドレス」は許可されたホストの https:// のURLにしてください (video.city.example, *.video.city.example)"
+    );
+    assert_eq!(
+        told.en,
+        "Address: not an https:// address on an allowed host (video.city.example, *.video.city.example)"
+    );
+    Ok(())
+}
+
 fn whole_visit() -> Answers {
     let mut answers = Answers::of(&json!({
         "household": SUBJECT, "entry_kind": "visit", "visit_class": "planned", "visit_purpose/living": null,
@@ -245,7 +322,8 @@ fn a_my_number_is_found_wherever_text_is_written() -> TestResult {
     }
     let near = json!("番号は1234-5678-9019と聞いた。");
     assert_eq!(found(&form, &whole_visit().with("assets", near)), [""; 0]);
-    let photo = json!({"sha256": format!("{}123456789018", "a".repeat(52)), "staff": STAFF});
+    let sha256 = format!("{}123456789018", "a".repeat(52));
+    let photo = json!({"sha256": sha256, "bytes": 1, "mime": "image/jpeg", "staff": STAFF});
     assert_eq!(found(&form, &whole_visit().with("photos/p1", photo)), [""; 0]);
     Ok(())
 }

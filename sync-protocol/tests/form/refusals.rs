@@ -23,7 +23,9 @@ fn sound() -> Value {
                 {"path": "points", "kind": "number", "ja": "点", "en": "Points", "relevant": {"eq": ["../kind", "a"]}}]},
             {"path": "score", "section": "A", "kind": "derived", "ja": "評点", "en": "Score", "builtin": "weighted_score"},
             {"path": "status", "section": "A", "kind": "status", "ja": "状態", "en": "State"},
-            {"path": "submit_requested", "section": "A", "kind": "flag", "ja": "依頼", "en": "Requested"}],
+            {"path": "submit_requested", "section": "A", "kind": "flag", "ja": "依頼", "en": "Requested"},
+            {"path": "video", "section": "A", "kind": "video_url", "ja": "動画", "en": "Video", "merge": "strict",
+             "hosts": ["video.city.example", "*.stream.city.example"]}],
         "rules": [
             {"code": "too_many_points", "path": "count", "level": "submit", "ja": "多い", "en": "Too many",
              "when": {"lt": ["count", {"sum": ["findings", "points"]}]}},
@@ -225,6 +227,36 @@ fn contradictions() -> Vec<(&'static str, Value, &'static str)> {
             json!("text"),
             "statuses.transitions: the form has no field submit_requested",
         ),
+        ("/fields/8/hosts", null.clone(), "fields[8]: the member hosts is missing"),
+        ("/fields/8/hosts", json!([]), "fields[8].hosts: the member hosts is missing"),
+        ("/fields/8/hosts", json!("video.city.example"), "fields[8].hosts: not an array"),
+        ("/fields/8/hosts/0", json!(7), "fields[8].hosts[0]: not a host or *. and a suffix"),
+        (
+            "/fields/8/hosts/0",
+            json!("*.example"),
+            "fields[8].hosts[0]: not a host or *. and a suffix",
+        ),
+        (
+            "/fields/8/hosts/0",
+            json!("https://video.city.example"),
+            "fields[8].hosts[0]: not a host or *. and a suffix",
+        ),
+        (
+            "/fields/8/hosts/0",
+            json!("*.stream.city.example"),
+            "fields[8].hosts: *.stream.city.example stands twice",
+        ),
+        ("/fields/8/max", json!("10"), "fields[8]: the member max has no meaning here"),
+        (
+            "/fields/8/merge",
+            json!("keep_both"),
+            "fields[8].merge: a field of this kind cannot be merged as keep_both",
+        ),
+        (
+            "/fields/0/hosts",
+            json!(["video.city.example"]),
+            "fields[0]: the member hosts has no meaning here",
+        ),
         ("/statuses", null, "form: the member statuses is missing"),
         ("/statuses/initial", json!("new"), "statuses.initial: new is no state"),
         ("/statuses/states/0/rank", json!("low"), "statuses.states[0].rank: not an integer"),
@@ -279,6 +311,15 @@ fn a_form_has_so_many_fields_and_no_more() -> TestResult {
     };
     Form::parse(&with(FIELDS_MAX).to_string())?;
     assert_eq!(refusal(&with(FIELDS_MAX + 1))?.to_string(), "fields: more than 500");
+    Ok(())
+}
+
+#[test]
+fn a_field_allows_so_many_hosts_and_no_more() -> TestResult {
+    let hosts = |count: usize| (0..count).map(|n| format!("h{n}.city.example")).collect::<Vec<_>>();
+    Form::parse(&spoiled("/fields/8/hosts", &json!(hosts(32)))?.to_string())?;
+    let refused = refusal(&spoiled("/fields/8/hosts", &json!(hosts(33)))?)?;
+    assert_eq!(refused.to_string(), "fields[8].hosts: more than 32");
     Ok(())
 }
 

@@ -49,7 +49,8 @@ pub(super) fn read(kind: Option<Kind>, text: &str) -> Result<Value> {
             | Kind::Rows
             | Kind::Ref
             | Kind::Refs
-            | Kind::Derived,
+            | Kind::Derived
+            | Kind::VideoUrl,
         )
         | None => Ok(Value::from(text)),
     }

@@ -54,7 +54,8 @@ pub(super) async fn edit(
     if let Err(refusal) = &incoming.read {
         return Err(ApiError::unprocessable(refusal.code.as_str(), refusal.why.clone()));
     }
-    let source = Source { via: Via::Console, by: user, device: None, deposit: false };
+    let source =
+        Source { via: Via::Console, by: user, device: None, deposit: false, clock_offset_ms: None };
     let receipt =
         desk.take(incoming, source, Stamp::of_server(room.now), &mut || room.quarantine_id());
     match receipt.known.state {

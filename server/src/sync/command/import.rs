@@ -37,7 +37,8 @@ pub(super) async fn import(
         let by = incoming.read.as_ref().map_or(user, |change| change.by);
         let t_eff = incoming.at().map_or(room.now, |at| at.min(room.now));
         let stamp = Stamp { t_eff, t_recv: room.now, clock_suspect: false };
-        let source = Source { via: Via::Import, by, device: None, deposit: false };
+        let source =
+            Source { via: Via::Import, by, device: None, deposit: false, clock_offset_ms: None };
         let id = incoming.id;
         made.push((id, desk.take(incoming, source, stamp, &mut || room.quarantine_id())));
     }

@@ -251,7 +251,13 @@ fn take_server_change(
     if let Err(refusal) = &incoming.read {
         return Err(ApiError::unprocessable("too-big", refusal.why.clone()));
     }
-    let source = Source { via: Via::Server, by: change.by, device: None, deposit: false };
+    let source = Source {
+        via: Via::Server,
+        by: change.by,
+        device: None,
+        deposit: false,
+        clock_offset_ms: None,
+    };
     let receipt =
         desk.take(incoming, source, Stamp::of_server(room.now), &mut || room.quarantine_id());
     match receipt.known.state {

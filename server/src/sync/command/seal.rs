@@ -2,11 +2,13 @@
 
 use super::{Done, finish, open_for, repeated, require_role, server_change, take_server_change};
 use crate::problem::ApiError;
+use crate::sync::blobs;
 use crate::sync::desk::{Desk, LEFT_SCOPE, Receipt};
 use crate::sync::forms::FormBook;
 use crate::sync::ingest::Room;
 use std::collections::BTreeSet;
 use storage::{ChangeRow, SealSnapshot, Tx};
+use sync_protocol::blob::BlobHash;
 use sync_protocol::change::{Change, Op};
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::form::{Level, Problem, Role};
@@ -49,12 +51,14 @@ pub struct SealView {
     pub form_version: u32,
 }
 
-/// Computes what a seal made now would freeze; `journal` are all applied changes of the record in order of receipt.
+/// Computes what a seal made now would freeze; `journal` are all applied changes of the record in order of receipt,
+/// `held` its blobs that hold.
 pub fn seal_view(
     book: &FormBook,
     rec: RecordId,
     kind: &RecordType,
     journal: &[Applied],
+    held: &BTreeSet<BlobHash>,
     at: UnixMillis,
 ) -> Result<SealView, ApiError> {
     let form = book.form(kind).ok_or_else(|| ApiError::internal("a record without a form"))?;
@@ -76,6 +80,7 @@ pub fn seal_view(
         ja: "食い違いが解決されていません".to_owned(),
         en: "a disagreement is not resolved".to_owned(),
     }));
+    problems.extend(blobs::missing(&record, held));
     Ok(SealView { covers, view, snapshot, problems, form_version: form.version })
 }
 
@@ -123,7 +128,9 @@ pub(super) async fn seal(
         return finish(tx, desk, vec![(seen.id, receipt)]).await;
     }
     let mut journal = journal_of(tx, room, rec).await?;
-    let sealed = seal_view(room.book, rec, &kind, &journal, room.now)?;
+    let holding = tx.blob_refs().holding(room.tenant, &[rec]).await?;
+    let held = holding.into_iter().map(|(_, blob)| blob).collect();
+    let sealed = seal_view(room.book, rec, &kind, &journal, &held, room.now)?;
     let rv = desk
         .files
         .get(&rec)

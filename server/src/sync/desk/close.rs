@@ -44,6 +44,7 @@ impl Desk<'_> {
     /// Writes everything; the transaction is still open.
     pub(crate) async fn close(mut self, tx: &mut Tx) -> Result<Closed, ApiError> {
         self.supply_bases(tx).await?;
+        self.write_blob_refs(tx).await?;
         let count = i64::try_from(self.taken.len()).unwrap_or(i64::MAX);
         let head = if count == 0 {
             tx.head().read(self.tenant).await?.seq

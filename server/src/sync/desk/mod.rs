@@ -2,6 +2,7 @@
 //!
 //! Locks are taken in `open`, each set sorted, before anything is decided; the head row is locked last, in `close`.
 
+mod blobs;
 mod close;
 mod judge;
 mod open;
@@ -320,7 +321,13 @@ impl Desk<'_> {
     ) -> Option<Released> {
         let row = self.waiting.get(index).filter(|row| may_be_tried(&row.code, by.is_some()))?;
         let incoming = Incoming::read(String::from_utf8(row.body.clone()).ok()?);
-        let source = Source { via: row.via, by: row.by, device: row.device, deposit: false };
+        let source = Source {
+            via: row.via,
+            by: row.by,
+            device: row.device,
+            deposit: false,
+            clock_offset_ms: None,
+        };
         let late = self.judge_as(&incoming, &source, by).ok()?;
         let stamp = Stamp { t_eff: row.t_eff, t_recv: self.now, clock_suspect: false };
         let (q, taken_at) = (row.q, self.taken.len());

@@ -1,6 +1,6 @@
 //! What is missing or wrong in one item of a checklist.
 
-use super::super::{Field, predicate::Scope, values::answered};
+use super::super::{Field, Kind, predicate::Scope, values::answered};
 use super::{Problem, Said, asked, needed, single};
 use serde_json::Value;
 
@@ -17,6 +17,12 @@ pub(super) fn of(field: &Field, scope: Scope<'_>, found: &mut Vec<Problem>) {
             Some("unchecked") => found.push(Said::UncheckedReason.of(field, &remark)),
             Some("bad") => bad(field, scope, found),
             Some(_) => found.push(Said::Choice.of(field, &result)),
+        }
+    }
+    let photos = path("photos");
+    for photo in scope.values.rows(&photos) {
+        if !single::names_its_blob(Kind::Photos, photo.value) {
+            found.push(Said::BadBlob.of(field, &format!("{photos}/{}", photo.id)));
         }
     }
     if said.is_some_and(single::holds_my_number) {

@@ -16,6 +16,8 @@ pub(super) enum Said {
     UncheckedReason,
     BadRemark,
     BadFinding,
+    BadBlob,
+    VideoUrl,
     MyNumber,
 }
 
@@ -27,6 +29,7 @@ impl Said {
         let bounds = match self {
             Self::Range => format!(" ({}–{})", field.min.as_deref().unwrap_or_default(), most()),
             Self::TooLong | Self::TooMany => format!(" ({})", most()),
+            Self::VideoUrl => format!(" ({})", field.hosts.join(", ")),
             Self::Required
             | Self::Kind
             | Self::Choice
@@ -34,6 +37,7 @@ impl Said {
             | Self::UncheckedReason
             | Self::BadRemark
             | Self::BadFinding
+            | Self::BadBlob
             | Self::MyNumber => String::new(),
         };
         Problem {
@@ -70,6 +74,16 @@ impl Said {
                 "bad_finding",
                 "が不良です。指摘事項を対応づけてください",
                 "bad: it must name one of the findings",
+            ),
+            Self::BadBlob => (
+                "bad_blob",
+                "に写真・動画として保存できない項目があります",
+                "names no photo or video that can be stored",
+            ),
+            Self::VideoUrl => (
+                "video_url",
+                "は許可されたホストの https:// のURLにしてください",
+                "not an https:// address on an allowed host",
             ),
             Self::MyNumber => (
                 "my_number",

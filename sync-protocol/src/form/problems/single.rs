@@ -1,8 +1,8 @@
 //! What is wrong with one value of a register.
 
-use super::super::{Decimal, Field, Kind, my_number, predicate::is_day};
+use super::super::{Decimal, Field, Kind, my_number, predicate::is_day, video_url};
 use super::Said;
-use crate::{clock::UnixMillis, id::RecordId};
+use crate::{blob::BlobRef, clock::UnixMillis, id::RecordId};
 use serde_json::Value;
 use std::cmp::Ordering;
 
@@ -38,6 +38,10 @@ pub(super) fn wrong(field: &Field, value: &Value) -> Option<Said> {
         }
         Kind::Flag => (!value.is_boolean()).then_some(Said::Kind),
         Kind::Location => (!is_place(value)).then_some(Said::Kind),
+        Kind::VideoUrl => {
+            let allowed = text.is_some_and(|text| video_url::is_allowed(text, &field.hosts));
+            (!allowed).then_some(Said::VideoUrl)
+        }
         Kind::MultiChoice
         | Kind::Check
         | Kind::Rows
@@ -72,6 +76,33 @@ fn is_place(value: &Value) -> bool {
         n.within(Decimal::ZERO, most)
     };
     within("lat", "90") && within("lon", "180")
+}
+
+/// Whether the payload of an element names a blob as its list asks.
+///
+/// A photo is a blob; a signature may be a name alone, but what names bytes names them rightly.
+pub(super) fn names_its_blob(kind: Kind, payload: Option<&Value>) -> bool {
+    let asked = match kind {
+        Kind::Photos => true,
+        Kind::Signature => payload.is_some_and(|payload| payload.get("sha256").is_some()),
+        Kind::Text
+        | Kind::Narrative
+        | Kind::Number
+        | Kind::Date
+        | Kind::Datetime
+        | Kind::Choice
+        | Kind::MultiChoice
+        | Kind::Check
+        | Kind::Rows
+        | Kind::Location
+        | Kind::Ref
+        | Kind::Refs
+        | Kind::Derived
+        | Kind::Status
+        | Kind::Flag
+        | Kind::VideoUrl => false,
+    };
+    !asked || payload.and_then(BlobRef::read).is_some()
 }
 
 /// Whether any text inside a value holds a My Number; ids and hashes are not read.

@@ -75,6 +75,7 @@ fn rows<'a>(form: &'a Form, list: &str, at: &str) -> Read<&'a Field> {
 
 fn one_field(field: &Field, at: &str, names: Names<'_>) -> Read<()> {
     once(field.choices.iter().map(|choice| choice.code.as_str()), &format!("{at}.choices"))?;
+    once(field.hosts.iter().map(String::as_str), &format!("{at}.hosts"))?;
     if matches!(field.kind, Kind::Choice | Kind::MultiChoice) && field.choices.is_empty() {
         return Err(Why::Missing("choices").at(at));
     }
@@ -107,7 +108,8 @@ fn bounds(field: &Field, at: &str) -> Read<()> {
         | Kind::Refs
         | Kind::Derived
         | Kind::Status
-        | Kind::Flag => text.parse::<u32>().is_ok_and(|most| most > 0),
+        | Kind::Flag
+        | Kind::VideoUrl => text.parse::<u32>().is_ok_and(|most| most > 0),
     };
     let named = [("min", &field.min), ("max", &field.max), ("tolerance", &field.tolerance)];
     for (name, bound) in named {

@@ -1,6 +1,8 @@
 //! Reads fields and cells; each kind has its own members.
 
-use super::super::{Builtin, Check, Choice, Field, Kind, Label, Merge, Need, Predicate, Why};
+use super::super::{
+    Builtin, Check, Choice, Field, Kind, Label, Merge, Need, Predicate, Why, video_url,
+};
 use super::{Members, Read, members, predicate};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -60,6 +62,7 @@ fn empty(kind: Kind) -> Field {
         cells: Vec::new(),
         check: None,
         to: Vec::new(),
+        hosts: Vec::new(),
         builtin: None,
     }
 }
@@ -98,6 +101,9 @@ fn common(mut from: Members<'_>, kind: Kind, lists: &Lists, known: Field) -> Rea
     if matches!(kind, Kind::Ref | Kind::Refs) {
         field.to = from.each("to", members::id)?;
     }
+    if kind == Kind::VideoUrl {
+        field.hosts = hosts(&mut from)?;
+    }
     let measured = matches!(kind, Kind::Number | Kind::Date | Kind::Datetime);
     if measured {
         field.min = bound(&mut from, "min")?;
@@ -107,6 +113,20 @@ fn common(mut from: Members<'_>, kind: Kind, lists: &Lists, known: Field) -> Rea
     }
     from.end()?;
     Ok(field)
+}
+
+/// The hosts of an address: at least one, each a name or a suffix.
+fn hosts(from: &mut Members<'_>) -> Read<Vec<String>> {
+    let at = from.place("hosts");
+    let hosts = members::each(from.need("hosts")?, &at, |value, at| {
+        let text = value.as_str().filter(|text| video_url::is_pattern(text));
+        text.map(str::to_owned).ok_or_else(|| Why::NotA("a host or *. and a suffix").at(at))
+    })?;
+    match hosts.len() {
+        0 => Err(Why::Missing("hosts").at(&at)),
+        count if count > video_url::HOSTS_MAX => Err(Why::TooMany(video_url::HOSTS_MAX).at(&at)),
+        _ => Ok(hosts),
+    }
 }
 
 fn check(from: &mut Members<'_>) -> Read<Check> {
@@ -186,6 +206,7 @@ fn kind(word: &str) -> Option<Kind> {
         "derived" => Kind::Derived,
         "status" => Kind::Status,
         "flag" => Kind::Flag,
+        "video_url" => Kind::VideoUrl,
         _ => return None,
     })
 }
@@ -202,7 +223,9 @@ const fn merges(kind: Kind) -> &'static [(&'static str, Merge)] {
         Kind::Narrative => {
             &[("keep_both", Merge::KeepBoth), ("field", Merge::Field), ("add_only", Merge::AddOnly)]
         }
-        Kind::Number | Kind::Choice => &[("field", Merge::Field), ("strict", Merge::Strict)],
+        Kind::Number | Kind::Choice | Kind::VideoUrl => {
+            &[("field", Merge::Field), ("strict", Merge::Strict)]
+        }
         Kind::Date | Kind::Datetime => {
             &[("field", Merge::Field), ("strict", Merge::Strict), ("legal", Merge::Legal)]
         }
