@@ -76,6 +76,9 @@ async fn open_sqlite(options: &Options) -> Result<Pools, StorageError> {
         .connect_with(writing)
         .await?;
     assert_sqlite(&mut *writer.acquire().await?, options.durability).await?;
+    if planted("synchronous_dropped") {
+        sqlx::query("pragma synchronous = normal").execute(&writer).await?;
+    }
     migrations::sqlite().run(&writer).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(options.read_connections.max(1))
