@@ -18,12 +18,15 @@ create table upload (
     lease_owner uuid,
     lease_until bigint,
     lease_asked uuid,
+    closed_at bigint,
     swept boolean not null,
     primary key (tenant, id)
 );
-create index upload_device on upload (tenant, device, created_at);
+create index upload_person on upload (tenant, user_id, created_at);
+create index upload_open on upload (tenant, user_id) where state = 'open';
 create index upload_expires on upload (expires_at) where state = 'open';
-create index upload_unswept on upload (tenant, id) where state <> 'open' and not swept;
+create index upload_unswept on upload (closed_at) where state <> 'open' and not swept;
+create index upload_spent on upload (expires_at) where swept;
 
 -- The parts of an upload that are durable, in their order.
 create table upload_part (
@@ -56,7 +59,8 @@ create table blob (
     primary key (tenant, sha256)
 );
 create index blob_render on blob (tenant, stored_at) where render = 'pending';
-create index blob_stored on blob (stored_at);
+create index blob_stored on blob (stored_at, tenant, sha256) where state = 'have';
+create index blob_deleting on blob (tenant, sha256) where state = 'deleting';
 
 -- Who has shown the bytes of a blob. Knowing its hash is not enough.
 create table blob_owner (

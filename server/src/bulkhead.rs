@@ -9,6 +9,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub const AUTH_AT_ONCE: usize = 64;
 /// Syncs at once.
 pub const SYNC_AT_ONCE: usize = 256;
+/// Calls that send photos or video, at once.
+pub const MEDIA_AT_ONCE: usize = 32;
+/// Photos and video that are being read, at once, each to its last byte.
+pub const FETCH_AT_ONCE: usize = 128;
 /// Everything else at once.
 pub const REST_AT_ONCE: usize = 256;
 /// How long a call waits for its turn before it is told to come later.
@@ -25,6 +29,10 @@ pub enum Gate {
     Auth,
     /// Syncing.
     Sync,
+    /// Sending photos or video.
+    Media,
+    /// Reading photos or video.
+    Fetch,
     /// Everything else.
     Rest,
 }
@@ -34,6 +42,8 @@ pub enum Gate {
 pub struct Bulkheads {
     auth: Arc<Semaphore>,
     sync: Arc<Semaphore>,
+    media: Arc<Semaphore>,
+    fetch: Arc<Semaphore>,
     rest: Arc<Semaphore>,
 }
 
@@ -42,6 +52,8 @@ impl Default for Bulkheads {
         Self {
             auth: Arc::new(Semaphore::new(AUTH_AT_ONCE)),
             sync: Arc::new(Semaphore::new(SYNC_AT_ONCE)),
+            media: Arc::new(Semaphore::new(MEDIA_AT_ONCE)),
+            fetch: Arc::new(Semaphore::new(FETCH_AT_ONCE)),
             rest: Arc::new(Semaphore::new(REST_AT_ONCE)),
         }
     }
@@ -54,6 +66,8 @@ impl Bulkheads {
             Gate::Free => None,
             Gate::Auth => Some(&self.auth),
             Gate::Sync => Some(&self.sync),
+            Gate::Media => Some(&self.media),
+            Gate::Fetch => Some(&self.fetch),
             Gate::Rest => Some(&self.rest),
         }
     }

@@ -1,5 +1,6 @@
 //! What an operator can set: a TOML file, then `GENBA_…` variables, then flags; the last word wins.
 
+use crate::media::place::Place;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// Which database.
     pub database: Database,
+    /// Where photos and video lie.
+    pub objects: Objects,
     /// The server's certificate.
     pub tls: Option<Tls>,
     /// The address by which browsers know the server: `https://genba.example`.
@@ -58,6 +61,41 @@ pub struct Database {
     pub url: String,
     /// Connections that read.
     pub read_connections: u32,
+}
+
+/// Where photos and video lie, and how long what nobody names is kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Objects {
+    /// `folder:<path>` or `s3:<bucket>`; with SQLite, none is a folder beside the file.
+    pub url: Option<String>,
+    /// The address of the S3 service; none is Amazon's for the region.
+    pub endpoint: Option<String>,
+    /// The region of the bucket.
+    pub region: String,
+    /// The id of the key to the bucket.
+    pub key_id: Option<String>,
+    /// The key to the bucket.
+    pub secret: Option<Secret>,
+    /// Allows an S3 service beyond loopback without TLS (in a network of its own).
+    pub insecure: bool,
+    /// Days that a blob is kept which no change names.
+    pub keep_unnamed_days: u32,
+    /// Seconds after its end that what is left of an upload is kept.
+    pub keep_remains_s: u32,
+    /// Seconds between two rounds of collection.
+    pub collect_every_s: u32,
+}
+
+/// Something that is never told.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Secret(…)")
+    }
 }
 
 /// The server's certificate.
@@ -108,6 +146,22 @@ impl Default for Listen {
 impl Default for Database {
     fn default() -> Self {
         Self { url: "sqlite:genba.db".to_owned(), read_connections: 8 }
+    }
+}
+
+impl Default for Objects {
+    fn default() -> Self {
+        Self {
+            url: None,
+            endpoint: None,
+            region: "us-east-1".to_owned(),
+            key_id: None,
+            secret: None,
+            insecure: false,
+            keep_unnamed_days: 30,
+            keep_remains_s: 3_600,
+            collect_every_s: 300,
+        }
     }
 }
 
@@ -171,6 +225,20 @@ pub enum ConfigError {
         /// What was written.
         zone: String,
     },
+    /// No place for photos and video.
+    #[error(
+        "say where photos and video lie: set objects.url to folder:PATH (one server) or s3:BUCKET (also several)"
+    )]
+    NoPlace,
+    /// A bucket without its key.
+    #[error("objects.url names a bucket: set objects.key_id and objects.secret as well")]
+    NoKey,
+    /// A bucket that is reached in the clear.
+    #[error(
+        "objects.endpoint {0} sends photos and video in the clear: use https, loopback, or set objects.insecure in a \
+         network of its own"
+    )]
+    ClearEndpoint(String),
     /// One id twice.
     #[error("tenant {0} is listed twice")]
     TenantTwice(Tenant),
@@ -220,6 +288,24 @@ impl Config {
         if let Some(url) = look("GENBA_DATABASE_URL") {
             self.database.url = url;
         }
+        if let Some(url) = look("GENBA_OBJECTS_URL") {
+            self.objects.url = Some(url);
+        }
+        if let Some(endpoint) = look("GENBA_OBJECTS_ENDPOINT") {
+            self.objects.endpoint = Some(endpoint);
+        }
+        if let Some(region) = look("GENBA_OBJECTS_REGION") {
+            self.objects.region = region;
+        }
+        if let Some(id) = look("GENBA_OBJECTS_KEY_ID") {
+            self.objects.key_id = Some(id);
+        }
+        if let Some(secret) = look("GENBA_OBJECTS_SECRET") {
+            self.objects.secret = Some(Secret(secret));
+        }
+        if let Some(text) = look("GENBA_OBJECTS_INSECURE") {
+            self.objects.insecure = read(&text, "GENBA_OBJECTS_INSECURE", SWITCH)?;
+        }
         if let (Some(cert), Some(key)) = (look("GENBA_TLS_CERT"), look("GENBA_TLS_KEY")) {
             self.tls = Some(Tls { cert: cert.into(), key: key.into() });
         }
@@ -253,7 +339,24 @@ impl Config {
         if self.listen.drain_delay_s > 60 {
             return Err(out_of_bounds("listen.drain_delay_s", "0 to 60"));
         }
+        self.check_objects()?;
         self.check_tenants()
+    }
+
+    fn check_objects(&self) -> Result<(), ConfigError> {
+        if self.objects.keep_unnamed_days > 3_650 {
+            return Err(out_of_bounds("objects.keep_unnamed_days", "0 to 3650"));
+        }
+        if !(60..=604_800).contains(&self.objects.keep_remains_s) {
+            return Err(out_of_bounds("objects.keep_remains_s", "60 to 604800"));
+        }
+        if !(1..=86_400).contains(&self.objects.collect_every_s) {
+            return Err(out_of_bounds("objects.collect_every_s", "1 to 86400"));
+        }
+        if self.objects.url.is_some() {
+            Place::of(self)?;
+        }
+        Ok(())
     }
 
     fn check_tenants(&self) -> Result<(), ConfigError> {

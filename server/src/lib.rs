@@ -3,7 +3,7 @@
 //! `app(&state)` is the whole HTTP service as a [`axum::Router`]: tests and simulated worlds drive it without a
 //! socket, with their own clock and chance. `listen` brings it to the network, `cli` to the operator.
 //!
-//! Layers: `routes` → `auth`, `sync` → `live`, `storage`. To add a route: a handler in `routes/<name>.rs`, a line in
+//! Layers: `routes` → `auth`, `sync`, `media` → `live`, `storage`. To add a route: a handler in `routes/<name>.rs`, a line in
 //! its `routes()`, a section in docs/api.md; its rule of access is an argument without a default.
 
 pub mod admin;
@@ -16,6 +16,7 @@ pub mod extract;
 pub mod fault;
 pub mod listen;
 pub mod live;
+pub mod media;
 pub mod problem;
 pub mod random;
 pub mod routes;

@@ -3,6 +3,7 @@
 //! A failure chooses its status here, once. The members of a problem are what a client can act on; a 500 says nothing
 //! of its cause, which is logged where the response leaves (`telemetry`).
 
+use crate::media::tus;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
@@ -33,15 +34,27 @@ pub const ALL: &[(&str, u16, &str)] = &[
     ("gap", 409, "The push leaves out changes: begin at known.n + 1 or before"),
     ("epoch-changed", 409, "The server's history is another one: take its epoch and offer again"),
     ("changed-since-seen", 409, "The record is no longer the one that was seen"),
+    ("upload-offset", 409, "The upload has another offset: go on from upload_offset"),
+    ("upload-gone", 410, "The upload was ended, failed, or its time is over: begin another"),
+    ("tus-version", 412, "Tus-Resumable is missing, or names a version that is not spoken here"),
     ("too-large", 413, "The body exceeds a limit: send less at a time"),
-    ("unsupported-media-type", 415, "The body's media type is not application/json"),
+    ("media-too-large", 413, "More bytes than were declared, or than media of this type may have"),
+    ("unsupported-media-type", 415, "The media type is none that this call takes"),
     ("unsupported-encoding", 415, "The body's content encoding is not gzip or zstd"),
+    ("range-not-satisfiable", 416, "The range lies beyond the end"),
     ("unprocessable", 422, "The body is well formed and cannot be done"),
+    ("media-type-mismatch", 422, "The bytes are not of the declared type: the upload is over"),
+    ("hash-mismatch", 422, "The bytes do not have the declared SHA-256: the upload is over"),
+    ("upload-locked", 423, "Another call sends to this upload: ask for the offset, then repeat"),
     ("upgrade-required", 426, "This address is a WebSocket"),
     ("rate-limited", 429, "Too many calls: wait"),
+    ("upload-quota", 429, "Too many open uploads, or too much sent in a day: wait"),
+    ("checksum-mismatch", 460, "The body does not have its checksum: it was thrown away"),
     ("internal", 500, "The server failed"),
     ("overloaded", 503, "The server is busy: wait and repeat"),
     ("not-ready", 503, "The server is starting or stopping: wait and repeat"),
+    ("store-unavailable", 503, "The store of photos and video cannot be reached: wait and repeat"),
+    ("store-full", 507, "The store of photos and video is full: an operator must make room"),
 ];
 
 /// The limits that a client needs to know when it was told that something is too large.
@@ -132,6 +145,61 @@ pub enum ApiError {
         /// The hash of its present view.
         view_hash: Option<String>,
     },
+    /// Bytes are sent for another offset than the upload has.
+    #[error("the upload is at {upload_offset}")]
+    UploadOffset {
+        /// How many bytes the upload has.
+        upload_offset: i64,
+    },
+    /// The upload takes no more bytes.
+    #[error("the upload is gone")]
+    UploadGone,
+    /// Not the version of tus that is spoken.
+    #[error("another version of tus")]
+    TusVersion,
+    /// More bytes than there may be.
+    #[error("more than {max_bytes} bytes")]
+    MediaTooLarge {
+        /// The most that there may be.
+        max_bytes: i64,
+    },
+    /// A range of bytes that are not there.
+    #[error("a range beyond {bytes} bytes")]
+    RangeNotSatisfiable {
+        /// How many bytes there are.
+        bytes: i64,
+    },
+    /// The first bytes are not those of the declared type.
+    #[error("declared as {declared}")]
+    MediaTypeMismatch {
+        /// What was declared.
+        declared: String,
+        /// What the bytes are, if it is known.
+        found: Option<&'static str>,
+    },
+    /// All bytes have come and are not those that were declared.
+    #[error("the bytes have another SHA-256")]
+    HashMismatch,
+    /// Another call holds the lease of the upload.
+    #[error("another call sends to the upload")]
+    UploadLocked,
+    /// The device has too much under way.
+    #[error("{what}, for {retry_after_ms} ms")]
+    UploadQuota {
+        /// What is too much.
+        what: &'static str,
+        /// How long to wait.
+        retry_after_ms: u64,
+    },
+    /// A body is not what its checksum says.
+    #[error("the body has another checksum")]
+    ChecksumMismatch,
+    /// The object store cannot be reached.
+    #[error("the object store is unavailable")]
+    StoreUnavailable,
+    /// The object store has no room.
+    #[error("the object store is full")]
+    StoreFull,
     /// More bytes than a bound allows.
     #[error("too large: {what}")]
     TooLarge {
@@ -140,7 +208,7 @@ pub enum ApiError {
         /// All bounds.
         limits: Limits,
     },
-    /// Not `application/json`.
+    /// Not what the call takes; mostly `application/json`.
     #[error("unsupported media type")]
     UnsupportedMediaType,
     /// Not gzip, zstd or identity.
@@ -184,6 +252,8 @@ struct Told(String);
 
 /// How long a caller waits when the database had no room.
 const BUSY_RETRY_MS: u64 = 1_000;
+/// How many seconds a caller waits when the object store does not answer.
+const STORE_RETRY_S: u64 = 10;
 
 impl ApiError {
     /// A failure of ours, told in words for the log.
@@ -236,6 +306,18 @@ impl ApiError {
             Self::RateLimited { .. } => "rate-limited",
             Self::Overloaded { .. } => "overloaded",
             Self::NotReady => "not-ready",
+            Self::UploadOffset { .. } => "upload-offset",
+            Self::UploadGone => "upload-gone",
+            Self::TusVersion => "tus-version",
+            Self::MediaTooLarge { .. } => "media-too-large",
+            Self::RangeNotSatisfiable { .. } => "range-not-satisfiable",
+            Self::MediaTypeMismatch { .. } => "media-type-mismatch",
+            Self::HashMismatch => "hash-mismatch",
+            Self::UploadLocked => "upload-locked",
+            Self::UploadQuota { .. } => "upload-quota",
+            Self::ChecksumMismatch => "checksum-mismatch",
+            Self::StoreUnavailable => "store-unavailable",
+            Self::StoreFull => "store-full",
             Self::Internal(_) => "internal",
         }
     }
@@ -276,7 +358,24 @@ impl ApiError {
             Self::RateLimited { retry_after_ms } | Self::Overloaded { retry_after_ms } => {
                 json!({ "retry_after_ms": retry_after_ms })
             }
-            Self::BadCursor
+            Self::UploadOffset { upload_offset } => json!({ "upload_offset": upload_offset }),
+            Self::MediaTooLarge { max_bytes } => json!({ "max_bytes": max_bytes }),
+            Self::RangeNotSatisfiable { bytes } => json!({ "bytes": bytes }),
+            Self::MediaTypeMismatch { declared, found } => {
+                json!({ "declared": declared, "found": found })
+            }
+            Self::UploadQuota { what, retry_after_ms } => {
+                json!({ "detail": what, "retry_after_ms": retry_after_ms })
+            }
+            Self::StoreUnavailable | Self::StoreFull => {
+                json!({ "retry_after_ms": STORE_RETRY_S * 1_000 })
+            }
+            Self::UploadGone
+            | Self::TusVersion
+            | Self::HashMismatch
+            | Self::UploadLocked
+            | Self::ChecksumMismatch
+            | Self::BadCursor
             | Self::Unauthorised
             | Self::CrossSite
             | Self::DeviceStolen
@@ -306,10 +405,21 @@ impl ApiError {
     /// The header that goes with the answer, if one does.
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
-            Self::RateLimited { retry_after_ms } | Self::Overloaded { retry_after_ms } => {
+            Self::RateLimited { retry_after_ms }
+            | Self::Overloaded { retry_after_ms }
+            | Self::UploadQuota { retry_after_ms, .. } => {
                 Some((header::RETRY_AFTER, retry_after_ms.div_ceil(1_000).max(1).into()))
             }
             Self::NotReady => Some((header::RETRY_AFTER, HeaderValue::from_static("5"))),
+            Self::StoreUnavailable | Self::StoreFull => {
+                Some((header::RETRY_AFTER, STORE_RETRY_S.into()))
+            }
+            Self::TusVersion => Some((tus::VERSIONS, HeaderValue::from_static(tus::VERSION))),
+            Self::UploadOffset { upload_offset } => Some((tus::OFFSET, (*upload_offset).into())),
+            Self::RangeNotSatisfiable { bytes } => {
+                let range = HeaderValue::from_str(&format!("bytes */{bytes}")).ok()?;
+                Some((header::CONTENT_RANGE, range))
+            }
             Self::Unauthorised => {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
             }
@@ -333,6 +443,12 @@ impl ApiError {
             | Self::TooLarge { .. }
             | Self::UnsupportedMediaType
             | Self::Unprocessable { .. }
+            | Self::UploadGone
+            | Self::MediaTooLarge { .. }
+            | Self::MediaTypeMismatch { .. }
+            | Self::HashMismatch
+            | Self::UploadLocked
+            | Self::ChecksumMismatch
             | Self::Internal(_) => None,
         }
     }

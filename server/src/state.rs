@@ -10,8 +10,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::extract::Bodies;
 use crate::live::Pokes;
+use crate::media::Objects;
 use crate::random::Random;
 use crate::sync::{Library, Means, Service};
+use object_store::ObjectStore;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +30,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub random: Arc<dyn Random>,
+    /// Where photos and video lie.
+    pub objects: Arc<dyn ObjectStore>,
     /// The settings.
     pub config: Arc<Config>,
 }
@@ -47,6 +51,8 @@ pub struct Shared {
     pub random: Arc<dyn Random>,
     /// The settings.
     pub config: Arc<Config>,
+    /// Where photos and video lie.
+    pub objects: Objects,
     /// The signing keys.
     pub keys: Keyring,
     /// Nonces of assertions.
@@ -75,8 +81,9 @@ pub struct Shared {
 impl AppState {
     /// Puts a server together: reads or makes its signing keys.
     pub async fn open(parts: Parts) -> Result<Self, KeyError> {
-        let Parts { store, clock, random, config } = parts;
+        let Parts { store, clock, random, objects, config } = parts;
         let keys = Keyring::open(&store, &*random, clock.now()).await?;
+        let objects = Objects::open(&store, objects, &*random).await?;
         let nonces = Nonces::open(&store, &*random).await?;
         let names =
             Names { issuer: config.issuer().to_owned(), audience: config.audience.0.clone() };
@@ -94,6 +101,7 @@ impl AppState {
             clock,
             random,
             config,
+            objects,
             keys,
             nonces,
             names,

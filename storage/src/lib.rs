@@ -27,6 +27,7 @@
 mod audit;
 mod backend;
 mod blob_refs;
+mod blobs;
 mod codes;
 mod devices;
 mod error;
@@ -55,11 +56,13 @@ mod tenants;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing;
+mod uploads;
 mod users;
 
 pub use audit::{Audit, AuditEntry};
 pub use backend::{Durability, Engine, Options, Store, Tx};
 pub use blob_refs::{BlobReference, BlobRefs, HeldBlob, RecordBlob};
+pub use blobs::{Blob, BlobName, BlobState, Blobs, Derivative, Render};
 pub use codes::{Codes, EnrolmentCode};
 pub use devices::{Device, DeviceState, Devices};
 pub use error::StorageError;
@@ -81,6 +84,9 @@ pub use seals::{SealSnapshot, Seals};
 pub use secrets::Secrets;
 pub use sessions::{Session, Sessions};
 pub use tenants::{TenantRow, Tenants};
+pub use uploads::{
+    Claim, UnderWay, Upload, UploadLease, UploadName, UploadPart, UploadState, Uploads,
+};
 pub use users::{User, Users};
 
 /// A SHA-256.

@@ -9,6 +9,7 @@ use crate::state::AppState;
 use crate::telemetry;
 use axum::http::{HeaderMap, Method, header};
 use storage::DeviceState;
+use sync_protocol::clock::UnixMillis;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +142,33 @@ pub async fn tablet(state: &AppState, token: &str) -> Result<TabletCaller, ApiEr
         scope,
         enrolled_at: device.enrolled_at,
     })
+}
+
+/// Refuses a caller who was admitted `since` then and would not be now; a session does not end by idling meanwhile.
+pub async fn still(state: &AppState, caller: &Caller, since: UnixMillis) -> Result<(), ApiError> {
+    let (tenant, user) = match caller {
+        Caller::Tablet(tablet) => (&tablet.tenant, tablet.user),
+        Caller::Console(console) => (&console.tenant, console.user),
+    };
+    let now = state.clock.now();
+    let mut tx = state.store.read().await?;
+    let person = tx.users().find(tenant, user).await?;
+    let holds = match caller {
+        Caller::Tablet(tablet) => {
+            let device = tx.devices().find(tenant, tablet.device).await?;
+            if device.as_ref().is_some_and(|device| device.state == DeviceState::Stolen) {
+                telemetry::stolen_device_calls(tablet.device);
+                return Err(ApiError::DeviceStolen);
+            }
+            device.is_some_and(|device| device.state == DeviceState::Active)
+        }
+        Caller::Console(console) => {
+            let session = tx.sessions().find(&console.session).await?;
+            session.is_some_and(|session| now < session.expires_at)
+        }
+    };
+    let active = person.is_some_and(|person| person.active && person.not_before <= since);
+    if holds && active { Ok(()) } else { Err(ApiError::Unauthorised) }
 }
 
 async fn console(

@@ -7,6 +7,7 @@ use crate::admin::{Actor, devices, forms, grants, import, tenants, users};
 use crate::auth::keyring;
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::media::in_memory;
 use crate::random::OsRandom;
 use crate::state::{AppState, Parts};
 use anyhow::{Context as _, bail};
@@ -192,6 +193,8 @@ impl Admin {
             store: open_store(config).await?,
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
+            // No command touches photos or video.
+            objects: in_memory(),
             config: Arc::new(config.clone()),
         };
         let state = AppState::open(parts).await?;

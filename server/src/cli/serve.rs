@@ -4,6 +4,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Metrics};
 use crate::fault::{self, crash_point};
 use crate::listen::{self, Bounds};
+use crate::media::place;
 use crate::random::{OsRandom, Random};
 use crate::state::{AppState, Parts};
 use crate::telemetry;
@@ -51,10 +52,12 @@ impl Serve {
         fault::plant_from_environment();
         let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
         let store = open_store(&config).await?;
+        let objects = place::open(&config, &OsRandom).await?;
         let parts = Parts {
             store,
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
+            objects,
             config: Arc::new(config),
         };
         let state = AppState::open(parts).await?;

@@ -20,6 +20,8 @@ pub enum BodyRule {
     Small,
     /// Up to 1 MiB on the wire and 8 MiB after inflation.
     Sync,
+    /// The handler reads it while it comes, within bounds of its own; as a whole it is taken nowhere.
+    Stream,
 }
 
 impl BodyRule {
@@ -28,6 +30,7 @@ impl BodyRule {
         match self {
             Self::Small => SMALL_BODY_BYTES_MAX,
             Self::Sync => BODY_BYTES_MAX,
+            Self::Stream => 0,
         }
     }
 
@@ -36,6 +39,7 @@ impl BodyRule {
         match self {
             Self::Small => 10 * SMALL_BODY_BYTES_MAX,
             Self::Sync => INFLATED_BYTES_MAX,
+            Self::Stream => 0,
         }
     }
 }

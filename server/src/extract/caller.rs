@@ -81,6 +81,14 @@ fn mismatch() -> ApiError {
     ApiError::internal("a handler takes another caller than its route admits")
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        admitted(parts).cloned()
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for TabletCaller {
     type Rejection = ApiError;
 

@@ -1,5 +1,7 @@
 //! What happens to every request, whatever its route: an id, a log line, the headers.
 
+use super::uploads::UPLOADS;
+use crate::media::tus;
 use crate::problem::Failure;
 use crate::state::AppState;
 use crate::telemetry;
@@ -33,7 +35,11 @@ pub(super) async fn around(
     let response = next.run(request).instrument(span.clone()).await;
     let elapsed = started.elapsed();
     span.in_scope(|| telemetry::told(method, &route, &response, elapsed));
-    finished(response, &id)
+    let mut response = finished(response, &id);
+    if route.starts_with(UPLOADS) {
+        response.headers_mut().insert(tus::RESUMABLE, HeaderValue::from_static(tus::VERSION));
+    }
+    response
 }
 
 fn finished(mut response: Response, id: &str) -> Response {

@@ -14,6 +14,7 @@ mod records;
 mod registry;
 mod sessions;
 mod sync;
+mod uploads;
 
 pub use openapi::document;
 pub use registry::{Described, QueryParameter, Route};
@@ -21,11 +22,12 @@ pub use registry::{Described, QueryParameter, Route};
 use crate::problem::ApiError;
 use crate::state::AppState;
 use axum::Router;
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::SizeAbove;
+use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 
 /// Answers of at least this many bytes are compressed.
 const COMPRESS_BYTES_MIN: u64 = 256;
@@ -41,6 +43,7 @@ pub fn all() -> Vec<Route> {
         records::routes(),
         commands::routes(),
         inboxes::routes(),
+        uploads::routes(),
         live::routes(),
         admin::routes(),
         openapi::routes(),
@@ -64,8 +67,18 @@ pub fn router_of(state: &AppState, routes: Vec<Route>) -> Router {
     routes
         .fallback(|| async { ApiError::NotFound { kind: "address" } })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
-        .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_BYTES_MIN)))
+        .layer(
+            CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_BYTES_MIN).and(is_json)),
+        )
         .layer(CatchPanicLayer::custom(|_| ApiError::internal("a guard panicked").into_response()))
         .layer(from_fn_with_state(state.clone(), edge::around))
         .with_state(state.clone())
+}
+
+/// Whether an answer is JSON: photos and video are never compressed, and what they are is not guessed from their size.
+fn is_json(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| {
+        kind.starts_with(b"application/json") || kind.starts_with(b"application/problem+json")
+    })
 }

@@ -55,6 +55,9 @@ fn method(method: &Method) -> &'static str {
         Method::POST => "post",
         Method::PUT => "put",
         Method::DELETE => "delete",
+        Method::PATCH => "patch",
+        Method::HEAD => "head",
+        Method::OPTIONS => "options",
         _ => "get",
     }
 }

@@ -5,14 +5,18 @@ use crate::bulkhead::Gate;
 use crate::extract::{BodyRule, Held};
 use crate::problem::ApiError;
 use crate::state::AppState;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -82,6 +86,43 @@ impl Route {
         T: 'static,
     {
         Self::new(Method::GET, MethodFilter::GET, path, access, summary, handler)
+    }
+
+    /// A route for asking how things stand.
+    pub fn head<H, T>(path: &'static str, access: Access, summary: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        Self::new(Method::HEAD, MethodFilter::HEAD, path, access, summary, handler)
+    }
+
+    /// A route for asking what can be done.
+    pub fn options<H, T>(
+        path: &'static str,
+        access: Access,
+        summary: &'static str,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        Self::new(Method::OPTIONS, MethodFilter::OPTIONS, path, access, summary, handler)
+    }
+
+    /// A route for adding to what is there.
+    pub fn patch<H, T>(
+        path: &'static str,
+        access: Access,
+        summary: &'static str,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        Self::new(Method::PATCH, MethodFilter::PATCH, path, access, summary, handler)
     }
 
     /// A route for doing.
@@ -156,6 +197,13 @@ impl Route {
         self
     }
 
+    /// Says that its handler reads the body while it comes, for as long as that takes.
+    #[must_use]
+    pub fn streamed(mut self) -> Self {
+        self.body = BodyRule::Stream;
+        self
+    }
+
     /// Names its query parameters.
     #[must_use]
     pub fn query(mut self, query: &'static [QueryParameter]) -> Self {
@@ -203,7 +251,8 @@ struct Guard {
 /// Admits the caller, reads the body, waits for a turn, then lets the handler run.
 ///
 /// The handler runs in a task of its own: when the client leaves, no transaction is cut in the middle, and a panic ends
-/// one call only.
+/// one call only. A body that is streamed is left to its handler, which bounds it by its pace and not by the time it
+/// takes.
 async fn pass(
     State(guard): State<Guard>,
     request: Request,
@@ -211,9 +260,14 @@ async fn pass(
 ) -> Result<Response, ApiError> {
     let state = &guard.state;
     let caller = admit(state, guard.access, request.method(), request.headers()).await?;
-    let (parts, body) = request.into_parts();
-    let Held { bytes, room } = state.bodies.read(&parts.headers, body, guard.body).await?;
-    let mut request = Request::from_parts(parts, Body::from(bytes));
+    let streamed = guard.body == BodyRule::Stream;
+    let (mut request, room) = if streamed {
+        (request, None)
+    } else {
+        let (parts, body) = request.into_parts();
+        let Held { bytes, room } = state.bodies.read(&parts.headers, body, guard.body).await?;
+        (Request::from_parts(parts, Body::from(bytes)), room)
+    };
     if let Some(caller) = caller {
         request.extensions_mut().insert(caller);
     }
@@ -221,13 +275,50 @@ async fn pass(
     let turn = state.bulkheads.enter(guard.gate, |end| state.random.below(end)).await?;
     let work = async move {
         let response = next.run(request).await;
-        drop((turn, room));
-        response
+        drop(room);
+        match guard.gate {
+            Gate::Fetch => response.map(|body| Body::new(Holding { body, turn })),
+            Gate::Free | Gate::Auth | Gate::Sync | Gate::Media | Gate::Rest => {
+                drop(turn);
+                response
+            }
+        }
     };
     let task = tokio::spawn(work.in_current_span());
-    match tokio::time::timeout(CALL_MAX, task).await {
+    let bound = if streamed { Duration::MAX } else { CALL_MAX };
+    match tokio::time::timeout(bound, task).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(_)) => Err(ApiError::internal("a handler panicked")),
         Err(_) => Err(ApiError::Overloaded { retry_after_ms: SLOW_RETRY_MS }),
+    }
+}
+
+/// A body that keeps its turn until its last byte has left.
+struct Holding {
+    body: Body,
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+impl HttpBody for Holding {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(None | Some(Err(_))) = &polled {
+            self.turn = None;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

@@ -6,6 +6,7 @@ mod commands;
 mod enrolment;
 mod live;
 mod logs;
+mod media;
 mod network;
 mod postgres;
 mod routes;

@@ -72,6 +72,9 @@ async fn unknown_addresses_and_verbs_are_named() -> TestResult {
     for route in all() {
         for verb in ["PATCH", "TRACE", "OPTIONS", "BREW"] {
             let method = Method::from_bytes(verb.as_bytes())?;
+            if all().iter().any(|other| other.path == route.path && other.method == method) {
+                continue;
+            }
             let answer = world.call(method, &filled(route.path), None, None).await;
             assert_eq!(answer.problem(), "method-not-allowed", "{verb} {}", route.path);
             assert!(answer.headers.contains_key("allow"), "{}", route.path);
@@ -226,7 +229,7 @@ fn one_name_means_one_schema() {
 
 #[test]
 fn the_api_page_has_every_route_and_no_other() {
-    let verbs = ["GET ", "POST ", "PUT ", "DELETE "];
+    let verbs = ["GET ", "POST ", "PUT ", "DELETE ", "PATCH ", "HEAD ", "OPTIONS "];
     let headings = DOCS.lines().filter_map(|line| line.strip_prefix("### "));
     let routes = headings.map(|line| line.trim_matches('`'));
     let told: BTreeSet<String> = routes

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http_body_util::BodyExt as _;
+use object_store::ObjectStore;
 use serde_json::{Value, json};
 use server::admin::users::{NewUser, create};
 use server::admin::{Actor, devices, tenants};
@@ -35,6 +36,7 @@ pub(crate) struct World {
     pub(crate) state: AppState,
     pub(crate) app: Router,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) base: TestStore,
 }
 
@@ -87,12 +89,22 @@ impl World {
             store: self.state.store.clone(),
             clock: Arc::<ManualClock>::clone(&self.clock),
             random: Arc::new(SeededRandom::new(u64::MAX)),
+            objects: Arc::clone(&self.objects),
             config: Arc::clone(&self.state.config),
         };
         Ok(AppState::open(parts).await?)
     }
 
     async fn over(base: TestStore, config: Config) -> TestResult<Self> {
+        Self::over_objects(base, config, server::media::in_memory()).await
+    }
+
+    /// A server on this database and this object store.
+    pub(crate) async fn over_objects(
+        base: TestStore,
+        config: Config,
+        objects: Arc<dyn ObjectStore>,
+    ) -> TestResult<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let next = NEXT.fetch_add(1, Ordering::SeqCst);
         let clock = Arc::new(ManualClock::at(NOW));
@@ -100,6 +112,7 @@ impl World {
             store: base.store.clone(),
             clock: Arc::<ManualClock>::clone(&clock),
             random: Arc::new(SeededRandom::new(next)),
+            objects: Arc::clone(&objects),
             config: Arc::new(config),
         })
         .await?;
@@ -107,7 +120,7 @@ impl World {
             tenants::create(&state, tenant(id), name, id, "Asia/Tokyo").await?;
         }
         let app = server::app(&state);
-        Ok(Self { state, app, clock, base })
+        Ok(Self { state, app, clock, objects, base })
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {

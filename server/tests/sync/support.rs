@@ -85,6 +85,7 @@ impl World {
             store,
             clock: Arc::<ManualClock>::clone(&clock),
             random: Arc::new(SeededRandom::new(NEXT.fetch_add(1, Ordering::SeqCst))),
+            objects: server::media::in_memory(),
             config: Arc::new(Config::default()),
         })
         .await?;

@@ -128,6 +128,7 @@ async fn apply(database: &str, folder: &Path, url: &str, scene: &Scene) -> Resul
         store: store.clone(),
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
+        objects: server::media::in_memory(),
         config: Arc::default(),
     };
     let state = AppState::open(parts).await?;

@@ -77,6 +77,7 @@ impl Scene {
             store: store.clone(),
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
+            objects: server::media::in_memory(),
             config: Arc::default(),
         };
         let state = AppState::open(parts).await?;

@@ -25,6 +25,7 @@ impl Node {
             store: Store::open(options).await?,
             clock,
             random: Arc::new(SeededRandom::new(seed)),
+            objects: server::media::in_memory(),
             config: Arc::default(),
         };
         let state = AppState::open(parts).await?;

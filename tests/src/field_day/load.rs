@@ -61,6 +61,7 @@ pub async fn open(folder: &Path) -> Result<AppState> {
         store: Store::open(&Options::new(database_url(folder))).await?,
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
+        objects: server::media::in_memory(),
         config: Arc::default(),
     };
     Ok(AppState::open(parts).await?)

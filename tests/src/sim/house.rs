@@ -103,7 +103,8 @@ async fn open(
 ) -> Result<AppState> {
     let store = Store::open(&options(folder)).await?;
     let (clock, random) = (Arc::<ManualClock>::clone(clock), Arc::<SeededRandom>::clone(random));
-    let parts = Parts { store, clock, random, config: Arc::new(Config::default()) };
+    let objects = server::media::in_memory();
+    let parts = Parts { store, clock, random, objects, config: Arc::new(Config::default()) };
     Ok(AppState::open(parts).await?)
 }
 

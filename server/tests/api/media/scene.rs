@@ -1,0 +1,209 @@
+//! A server with somebody who sends.
+
+use crate::support::{Answer, TestResult, World};
+use aws_lc_rs::digest;
+use axum::body::Body;
+use axum::http::{Method, Request, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use storage::{Blob, Upload, UploadPart};
+use sync_protocol::id::{Tenant, UploadId};
+
+/// Makes of each case `async fn name(scene: Scene) -> TestResult` the tests `sqlite::name` and `postgres::name`.
+macro_rules! on_both {
+    ($($case:ident),+ $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $case() -> crate::support::TestResult {
+                    let world = crate::support::World::new().await?;
+                    super::$case(crate::media::scene::Scene::of(world).await?).await
+                }
+            )+
+        }
+        mod postgres {
+            $(
+                #[tokio::test]
+                async fn $case() -> crate::support::TestResult {
+                    let world = crate::support::World::on_postgres().await?;
+                    super::$case(crate::media::scene::Scene::of(world).await?).await
+                }
+            )+
+        }
+    };
+}
+pub(super) use on_both;
+
+/// A server, and a tablet of `fire` with its token.
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) token: String,
+    pub(crate) tenant: Tenant,
+}
+
+/// A JPEG in name: the right beginning and then noise of a seed.
+pub(crate) fn photo(bytes: usize, seed: u32) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+    let noise = (0..bytes.saturating_sub(4)).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    });
+    [0xff, 0xd8, 0xff, 0xe1].into_iter().chain(noise).take(bytes).collect()
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> storage::Hash {
+    let hash = digest::digest(&digest::SHA256, bytes);
+    hash.as_ref().try_into().expect("32 bytes")
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What is said of bytes when their upload begins.
+pub(crate) fn metadata(bytes: &[u8], mime: &str) -> String {
+    let pair = |key: &str, value: &str| format!("{key} {}", STANDARD.encode(value));
+    format!("{},{}", pair("sha256", &hex(&sha256(bytes))), pair("mime", mime))
+}
+
+/// `Upload-Checksum` of a body.
+pub(crate) fn checksum(name: &str, bytes: &[u8]) -> String {
+    let algorithm = match name {
+        "sha1" => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+        _ => &digest::SHA256,
+    };
+    format!("{name} {}", STANDARD.encode(digest::digest(algorithm, bytes)))
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Status and offset.
+    pub(crate) fn at(&self) -> (u16, &str) {
+        (self.status.as_u16(), self.header("upload-offset"))
+    }
+
+    /// Status and name of the problem.
+    pub(crate) fn refused(&self) -> (u16, String) {
+        (self.status.as_u16(), self.problem())
+    }
+}
+
+impl Scene {
+    pub(crate) async fn of(world: World) -> TestResult<Self> {
+        let tablet = world.tablet("fire", "mori").await?;
+        let token = world.token(&tablet).await;
+        Ok(Self { world, token, tenant: "fire".parse()? })
+    }
+
+    /// A call with these headers beside `Tus-Resumable` and the credentials.
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
+            .header("tus-resumable", "1.0.0");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.world.send(request.body(body.into()).expect("a request")).await
+    }
+
+    /// Begins the upload of a photo without bytes.
+    pub(crate) async fn create(&self, bytes: &[u8]) -> Answer {
+        let (length, metadata) = (bytes.len().to_string(), metadata(bytes, "image/jpeg"));
+        let headers = [("upload-length", &*length), ("upload-metadata", &*metadata)];
+        self.call(Method::POST, "/v1/uploads", &headers, Body::empty()).await
+    }
+
+    /// Begins the upload of a photo and gives its address.
+    pub(crate) async fn begin(&self, bytes: &[u8]) -> String {
+        let answer = self.create(bytes).await;
+        assert_eq!(answer.status.as_u16(), 201, "{}", answer.text);
+        answer.header("location").to_owned()
+    }
+
+    /// Begins the upload of a photo with its first bytes.
+    pub(crate) async fn create_with(
+        &self,
+        bytes: &[u8],
+        first: impl Into<Body>,
+        more: &[(&str, &str)],
+    ) -> Answer {
+        let (length, metadata) = (bytes.len().to_string(), metadata(bytes, "image/jpeg"));
+        let headers = [
+            ("upload-length", &*length),
+            ("upload-metadata", &*metadata),
+            ("content-type", "application/offset+octet-stream"),
+        ];
+        let headers: Vec<_> = headers.into_iter().chain(more.iter().copied()).collect();
+        self.call(Method::POST, "/v1/uploads", &headers, first).await
+    }
+
+    /// Sends bytes from an offset on.
+    pub(crate) async fn patch(
+        &self,
+        place: &str,
+        offset: usize,
+        body: impl Into<Body>,
+        more: &[(&str, &str)],
+    ) -> Answer {
+        let offset = offset.to_string();
+        let headers =
+            [("upload-offset", &*offset), ("content-type", "application/offset+octet-stream")];
+        let headers: Vec<_> = headers.into_iter().chain(more.iter().copied()).collect();
+        self.call(Method::PATCH, place, &headers, body).await
+    }
+
+    pub(crate) async fn head(&self, place: &str) -> Answer {
+        self.call(Method::HEAD, place, &[], Body::empty()).await
+    }
+
+    pub(crate) async fn end(&self, place: &str) -> Answer {
+        self.call(Method::DELETE, place, &[], Body::empty()).await
+    }
+
+    /// The row of an upload with its parts.
+    pub(crate) async fn row(&self, place: &str) -> TestResult<(Upload, Vec<UploadPart>)> {
+        let id: UploadId = place.rsplit('/').next().unwrap_or_default().parse()?;
+        let mut tx = self.world.base.store.read().await?;
+        let upload = tx.uploads().find(&self.tenant, id).await?.ok_or("no such upload")?;
+        Ok((upload, tx.uploads().parts(&self.tenant, id).await?))
+    }
+
+    /// The row of a blob.
+    pub(crate) async fn blob(&self, bytes: &[u8]) -> TestResult<Option<Blob>> {
+        let mut tx = self.world.base.store.read().await?;
+        Ok(tx.blobs().find(&self.tenant, &sha256(bytes)).await?)
+    }
+
+    /// The bytes of a blob as they lie in the object store.
+    pub(crate) async fn stored(&self, bytes: &[u8]) -> TestResult<Vec<u8>> {
+        let blob = self.blob(bytes).await?.ok_or("no such blob")?;
+        let mut tx = self.world.base.store.read().await?;
+        let mut all = Vec::new();
+        for part in tx.uploads().parts(&self.tenant, blob.home).await? {
+            let range = 0..u64::try_from(part.bytes)?;
+            all.extend_from_slice(&self.world.state.objects.read(&part.key, range).await?);
+        }
+        Ok(all)
+    }
+}
+
+/// A body that sends these bytes in pieces and then breaks off.
+pub(crate) fn broken(bytes: &[u8]) -> Body {
+    let pieces: Vec<Result<Vec<u8>, std::io::Error>> = bytes
+        .chunks(16 * 1024)
+        .map(|piece| Ok(piece.to_vec()))
+        .chain([Err(std::io::ErrorKind::ConnectionReset.into())])
+        .collect();
+    Body::from_stream(futures_util::stream::iter(pieces))
+}
