@@ -81,6 +81,7 @@ impl Launch {
             .arg(&config)
             .args(["serve", "--listen", "127.0.0.1:0", "--port-file"])
             .arg(&port_file)
+            .env("GENBA_OBJECTS_URL", format!("folder:{}", self.folder.join("objects").display()))
             .env_remove("CRASH_AT")
             .env("GENBA_OBJECTS_URL", format!("folder:{}", self.objects.display()))
             .env("GENBA_FAULT", &self.fault)
