@@ -53,11 +53,7 @@ pub async fn find(
     Ok(Found { blob, parts })
 }
 
-async fn parts(
-    tx: &mut Tx,
-    tenant: &Tenant,
-    blob: &Blob,
-) -> Result<Vec<(String, u64)>, ApiError> {
+async fn parts(tx: &mut Tx, tenant: &Tenant, blob: &Blob) -> Result<Vec<(String, u64)>, ApiError> {
     let parts = tx.uploads().parts(tenant, blob.home).await?;
     let bytes: i64 = parts.iter().map(|part| part.bytes).sum();
     if bytes != blob.bytes {
@@ -98,7 +94,8 @@ impl Found {
     pub async fn body(&self, state: &AppState, range: Range<u64>) -> Result<Body, ApiError> {
         let bytes = u64::try_from(self.blob.bytes).unwrap_or_default();
         let proof = (range == (0..bytes)).then(|| (Hasher::default(), self.blob.sha256));
-        let mut walk = Walk { state: state.clone(), blocks: self.blocks(&range), proof, held: None };
+        let mut walk =
+            Walk { state: state.clone(), blocks: self.blocks(&range), proof, held: None };
         let first = walk.next().await?;
         let rest = stream::try_unfold(walk, |mut walk| async move {
             Ok::<_, ObjectError>(walk.next().await?.map(|block| (block, walk)))

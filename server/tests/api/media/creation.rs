@@ -158,7 +158,10 @@ async fn bytes_that_are_not_of_the_declared_type_or_hash_make_no_upload() -> Tes
     let png = b"\x89PNG\r\n\x1a\n and more".to_vec();
     let answer = scene.create_with(&png, png.clone(), &[]).await;
     assert_eq!(answer.refused(), (422, "media-type-mismatch".to_owned()));
-    assert_eq!((answer.str("declared"), answer.str("found")), ("image/jpeg".into(), "image/png".into()));
+    assert_eq!(
+        (answer.str("declared"), answer.str("found")),
+        ("image/jpeg".into(), "image/png".into())
+    );
     let (bytes, other) = (photo(1_000, 8), photo(1_000, 9));
     let answer = scene.create_with(&bytes, other.clone(), &[]).await;
     assert_eq!(answer.refused(), (422, "hash-mismatch".to_owned()));

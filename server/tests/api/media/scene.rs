@@ -1,6 +1,6 @@
 //! A server with somebody who sends.
 
-use crate::support::{Answer, TestResult, World};
+use crate::support::{Answer, Tablet, TestResult, World};
 use aws_lc_rs::digest;
 use axum::body::Body;
 use axum::http::{Method, Request, header};
@@ -43,6 +43,7 @@ pub(crate) struct Scene {
     pub(crate) tenant: Tenant,
     pub(crate) user: UserId,
     pub(crate) device: DeviceId,
+    pub(crate) tablet: Tablet,
 }
 
 /// A JPEG in name: the right beginning and then noise of a seed.
@@ -104,7 +105,13 @@ impl Scene {
         let tablet = world.tablet("fire", "mori").await?;
         let token = world.token(&tablet).await;
         let (user, device) = (tablet.user, tablet.device.parse()?);
-        Ok(Self { world, token, tenant: "fire".parse()?, user, device })
+        Ok(Self { world, token, tenant: "fire".parse()?, user, device, tablet })
+    }
+
+    /// The same with a token of now.
+    pub(crate) async fn anew(mut self) -> TestResult<Self> {
+        self.token = self.world.token(&self.tablet).await;
+        Ok(self)
     }
 
     /// A call with these headers beside `Tus-Resumable` and the credentials.
