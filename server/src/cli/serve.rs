@@ -69,6 +69,7 @@ impl Serve {
             .with_context(|| format!("cannot listen on {}", state.config.listen.addr))?;
         let bound = listener.local_addr()?;
         crate::live::start(&state);
+        crate::media::collect::start(&state);
         let bounds = Bounds {
             head: Duration::from_millis(state.config.listen.header_timeout_ms),
             ..Bounds::default()

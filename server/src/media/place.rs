@@ -17,10 +17,10 @@ use std::time::Duration;
 
 /// How often an operation on a bucket is tried again, and for how long.
 const RETRIES_MAX: usize = 2;
-const RETRY_MAX: Duration = Duration::from_secs(15);
+const RETRY_MAX: Duration = Duration::from_secs(10);
 /// How long a bucket may take to accept a connection, and to answer.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+const ANSWER_MAX: Duration = Duration::from_secs(55);
 /// How long a try of the place may take.
 const TRY_MAX: Duration = Duration::from_secs(20);
 

@@ -89,6 +89,7 @@ impl Launch {
             .arg(&config)
             .args(["serve", "--listen", "127.0.0.1:0", "--port-file"])
             .arg(&port_file)
+            .env("GENBA_OBJECTS_URL", format!("folder:{}", self.folder.join("objects").display()))
             .env_remove("CRASH_AT")
             .envs(self.objects.iter().map(|(name, value)| (name, value)))
             .env("GENBA_FAULT", &self.fault)
