@@ -8,7 +8,7 @@ use crate::{StorageError, Tx};
 use std::collections::BTreeSet;
 use sync_protocol::{
     blob::BlobHash,
-    id::{ChangeId, RecordId, Tenant, UploadId, UserId},
+    id::{ChangeId, RecordId, Tenant, UserId},
     wire::Blobs,
 };
 
@@ -46,8 +46,6 @@ pub struct RecordBlob {
 /// What is stored of a blob that a reference holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldBlob {
-    /// The upload whose parts its bytes are.
-    pub home: UploadId,
     /// Its length.
     pub bytes: i64,
     /// Its media type, as its first bytes tell.
@@ -56,10 +54,6 @@ pub struct HeldBlob {
     pub facts: Option<String>,
     /// How far the smaller pictures are: `none`, `pending`, `made` or `unrenderable`.
     pub render: String,
-    /// The object of the small picture, and its length.
-    pub thumb: Option<(String, i64)>,
-    /// The object of the picture for a screen, and its length.
-    pub screen: Option<(String, i64)>,
 }
 
 /// References with what holds of them: the owner is joined to the blob, so neither counts without the other.
@@ -74,30 +68,16 @@ macro_rules! held {
     };
 }
 
-macro_rules! columns {
-    () => {
-        "r.sha256, r.author, r.clock_offset_ms, o.user_id is not null as holds, b.home, b.bytes,
-         b.mime, b.facts, b.render, b.thumb_key, b.thumb_bytes, b.screen_key, b.screen_bytes"
-    };
-}
-
 from_row!(RecordBlob, |row| Self {
     sha256: BlobHash(hash("sha256", row.try_get("sha256")?)?),
     author: UserId(row.try_get("author")?),
     clock_offset_ms: row.try_get("clock_offset_ms")?,
     held: if row.try_get("holds")? {
         Some(HeldBlob {
-            home: UploadId(row.try_get("home")?),
             bytes: row.try_get("bytes")?,
             mime: row.try_get("mime")?,
             facts: row.try_get("facts")?,
             render: row.try_get("render")?,
-            thumb: row
-                .try_get::<Option<_>, _>("thumb_key")?
-                .zip(row.try_get::<Option<_>, _>("thumb_bytes")?),
-            screen: row
-                .try_get::<Option<_>, _>("screen_key")?
-                .zip(row.try_get::<Option<_>, _>("screen_bytes")?),
         })
     } else {
         None
@@ -215,39 +195,18 @@ impl BlobRefs<'_> {
         tenant: &Tenant,
         rec: RecordId,
     ) -> Result<Vec<RecordBlob>, StorageError> {
-        const SQL: &str =
-            concat!("select ", columns!(), held!(), "= $2 order by r.sha256, holds desc, r.change");
+        const SQL: &str = concat!(
+            "select r.sha256, r.author, r.clock_offset_ms, o.user_id is not null as holds,
+                    b.bytes, b.mime, b.facts, b.render",
+            held!(),
+            "= $2 order by r.sha256, holds desc, r.change"
+        );
         let tenant = tenant.as_str();
         let mut found: Vec<RecordBlob> = on_conn!(self.0, |conn| {
             sqlx::query_as(SQL).bind(tenant).bind(rec.0).fetch_all(conn).await?
         });
         found.dedup_by_key(|blob| blob.sha256);
         Ok(found)
-    }
-
-    /// Finds a blob that may be read through this record: one that an applied reference of it holds.
-    pub async fn find_readable(
-        &mut self,
-        tenant: &Tenant,
-        rec: RecordId,
-        sha256: BlobHash,
-    ) -> Result<Option<HeldBlob>, StorageError> {
-        const SQL: &str = concat!(
-            "select ",
-            columns!(),
-            held!(),
-            "= $2 and r.sha256 = $3 order by holds desc, r.change limit 1"
-        );
-        let tenant = tenant.as_str();
-        let found: Option<RecordBlob> = on_conn!(self.0, |conn| {
-            sqlx::query_as(SQL)
-                .bind(tenant)
-                .bind(rec.0)
-                .bind(sha256.0.as_slice())
-                .fetch_optional(conn)
-                .await?
-        });
-        Ok(found.and_then(|blob| blob.held))
     }
 
     /// Tells which blobs of these records hold: the rest of what they show is missing.

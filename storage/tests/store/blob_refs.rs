@@ -13,7 +13,6 @@ storage::on_both!(
     what_leaves_the_quarantine_is_applied_for_good,
     an_author_is_told_what_is_needed_and_had,
     a_reference_holds_for_whoever_has_shown_the_bytes,
-    a_blob_is_read_through_an_applied_reference_that_holds,
     records_tell_which_blobs_hold,
     a_blob_that_is_being_deleted_holds_nothing,
     tenants_share_nothing,
@@ -123,27 +122,7 @@ async fn a_reference_holds_for_whoever_has_shown_the_bytes(store: Store) -> Test
         (held.bytes, held.mime.as_str(), held.render.as_str()),
         (1_001, "image/jpeg", "none")
     );
-    assert_eq!((&held.facts, &held.thumb, &held.screen), (&None, &None, &None));
-    Ok(())
-}
-
-async fn a_blob_is_read_through_an_applied_reference_that_holds(store: Store) -> TestResult {
-    let tenant = tenant(&store).await?;
-    let mut tx = store.write().await?;
-    let waiting = BlobReference { applied: false, ..named(2, 1, 1) };
-    tx.blob_refs().append(&tenant, &[named(1, 1, 1), waiting, named(3, 1, 2)]).await?;
-    for n in [1, 2, 3] {
-        shown(&mut tx, &tenant, n, 1).await?;
-    }
-    let readable = async |tx: &mut Tx, of: u128, n: u8| {
-        let found = tx.blob_refs().find_readable(&tenant, rec(of), hash(n)).await;
-        found.map(|held| held.map(|held| held.bytes))
-    };
-    assert_eq!(readable(&mut tx, 1, 1).await?, Some(1_001));
-    assert_eq!(readable(&mut tx, 2, 1).await?, None, "through another record");
-    assert_eq!(readable(&mut tx, 1, 2).await?, None, "by a change in quarantine");
-    assert_eq!(readable(&mut tx, 1, 3).await?, None, "by who has not shown it");
-    assert_eq!(readable(&mut tx, 1, 4).await?, None, "unknown");
+    assert_eq!(held.facts, None);
     Ok(())
 }
 
@@ -173,7 +152,6 @@ async fn a_blob_that_is_being_deleted_holds_nothing(store: Store) -> TestResult 
     assert_eq!(tx.blob_refs().standing(&tenant, user(1), &[hash(1)]).await?, needed);
     assert_eq!(hashes(&tx.blob_refs().of_record(&tenant, rec(1)).await?), [(hash(1), false)]);
     assert_eq!(tx.blob_refs().holding(&tenant, &[rec(1)]).await?, BTreeSet::new());
-    assert_eq!(tx.blob_refs().find_readable(&tenant, rec(1), hash(1)).await?, None);
     Ok(())
 }
 
@@ -189,7 +167,6 @@ async fn tenants_share_nothing(store: Store) -> TestResult {
     assert_eq!(tx.blob_refs().standing(&other.id, user(1), &[hash(1)]).await?, needed);
     assert_eq!(hashes(&tx.blob_refs().of_record(&other.id, rec(1)).await?), [(hash(1), false)]);
     assert_eq!(tx.blob_refs().holding(&other.id, &[rec(1)]).await?, BTreeSet::new());
-    assert_eq!(tx.blob_refs().find_readable(&other.id, rec(1), hash(1)).await?, None);
     assert_eq!(tx.blob_refs().holding(&fire, &[rec(1)]).await?.len(), 1);
     Ok(())
 }
