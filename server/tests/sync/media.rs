@@ -17,6 +17,8 @@ storage::on_both!(
     bytes_may_come_before_the_change_that_names_them,
     a_repeated_change_says_nothing_new,
     a_quarantined_change_asks_for_its_blobs_too,
+    what_comes_before_its_record_is_noted_when_it_is_applied,
+    nobodys_reference_stands_in_the_way_of_anothers,
     knowing_a_hash_gives_nothing,
     tenants_know_nothing_of_each_others_blobs,
     a_device_that_deposits_is_told_nothing,
@@ -131,6 +133,40 @@ async fn a_quarantined_change_asks_for_its_blobs_too(store: Store) -> TestResult
     let boss = world.person("sato", NORTH, Role::Supervisor).await?;
     world.release(&boss, &waiting["results"][0]).await.ok();
     assert_eq!(ask(&world, &mut mori, &["a", "b"], &[]).await["blobs"], told(&["b"], &["a"]));
+    let shown = world.record(&boss, &visit.rec()).await;
+    assert_eq!(media_of(&shown, &[]).0, "1 of 2", "what is released counts");
+    let offset = &shown["media"]["blobs"][0]["clock_offset_ms"];
+    assert_eq!(offset, &json!(0), "as it was when the change came");
+    Ok(())
+}
+
+async fn what_comes_before_its_record_is_noted_when_it_is_applied(store: Store) -> TestResult {
+    let world = World::new(store).await?;
+    let mut mori = world.inspector("mori").await?;
+    let visit = world.new_visit(&mori, SOUTH);
+    let early = world.draft(&mori, &visit.rec(), json!([add("a", &photo("a"))]));
+    let answer = ask(&world, &mut mori, &["a"], &[&early, &visit]).await;
+    assert_eq!(outcomes(&answer), ["ok", "ok"]);
+    assert_eq!(answer["blobs"], told(&["a"], &[]));
+    show(&world, &mori, "a").await?;
+    let shown = world.record(&mori, &visit.rec()).await;
+    assert_eq!(media_of(&shown, &["a"]), ("1 of 1".into(), vec!["a have".into()]));
+    Ok(())
+}
+
+async fn nobodys_reference_stands_in_the_way_of_anothers(store: Store) -> TestResult {
+    let world = World::new(store).await?;
+    let mut mori = world.inspector("mori").await?;
+    let mut hara = world.inspector("hara").await?;
+    let visit = with_photos(&world, &mori, SOUTH, &["a"]);
+    ask(&world, &mut mori, &[], &[&visit]).await;
+    let reused = visit.with(json!({ "by": hara.user }));
+    let answer = ask(&world, &mut hara, &["a"], &[&reused]).await;
+    assert_eq!(outcomes(&answer), ["quarantined id_reuse"]);
+    assert_eq!(answer["blobs"], told(&["a"], &[]), "it is kept, so its bytes are asked for");
+    show(&world, &hara, "a").await?;
+    let shown = world.record(&mori, &visit.rec()).await;
+    assert_eq!(media_of(&shown, &["a"]).0, "0 of 1", "what is not applied holds nothing");
     Ok(())
 }
 

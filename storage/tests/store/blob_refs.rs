@@ -2,7 +2,8 @@
 
 use crate::sample::{NOW, change, rec, tenant, tenant_row, user};
 use std::collections::BTreeSet;
-use storage::testing::{TestResult, show_blob};
+use std::time::Duration;
+use storage::testing::{TestResult, begin_deletion, show_blob};
 use storage::{BlobReference, RecordBlob, Store, Tx};
 use sync_protocol::blob::{BlobHash, BlobRef, MediaType};
 use sync_protocol::id::{EpochId, Tenant};
@@ -18,6 +19,7 @@ storage::on_both!(
     tenants_share_nothing,
     many_references_go_at_once,
     locked_blobs_need_not_exist,
+    who_collects_waits_for_who_refers,
 );
 
 fn blob(n: u8) -> BlobRef {
@@ -131,9 +133,11 @@ async fn records_tell_which_blobs_hold(store: Store) -> TestResult {
     let mut tx = store.write().await?;
     let again = BlobReference { change: change(8), ..named(1, 1, 1) };
     let waiting = BlobReference { applied: false, ..named(3, 2, 1) };
-    let rows = [named(1, 1, 1), again, named(2, 1, 1), named(2, 2, 1), waiting, named(1, 3, 1)];
+    let foreign = named(4, 2, 2);
+    let rows =
+        [named(1, 1, 1), again, named(2, 1, 1), named(2, 2, 1), waiting, named(1, 3, 1), foreign];
     tx.blob_refs().append(&tenant, &rows).await?;
-    for n in [1, 3] {
+    for n in [1, 3, 4] {
         shown(&mut tx, &tenant, n, 1).await?;
     }
     let found = tx.blob_refs().holding(&tenant, &[rec(1), rec(2)]).await?;
@@ -147,7 +151,7 @@ async fn a_blob_that_is_being_deleted_holds_nothing(store: Store) -> TestResult 
     let mut tx = store.write().await?;
     tx.blob_refs().append(&tenant, &[named(1, 1, 1)]).await?;
     shown(&mut tx, &tenant, 1, 1).await?;
-    storage::testing::begin_deletion(&mut tx, &tenant, hash(1)).await?;
+    begin_deletion(&mut tx, &tenant, hash(1)).await?;
     let needed = Blobs { need: vec![hash(1)], have: Vec::new() };
     assert_eq!(tx.blob_refs().standing(&tenant, user(1), &[hash(1)]).await?, needed);
     assert_eq!(hashes(&tx.blob_refs().of_record(&tenant, rec(1)).await?), [(hash(1), false)]);
@@ -191,5 +195,30 @@ async fn locked_blobs_need_not_exist(store: Store) -> TestResult {
     tx.blob_refs().append(&tenant, &[named(1, 1, 1)]).await?;
     tx.commit().await?;
     assert_eq!(store.read().await?.blob_refs().holding(&tenant, &[rec(1)]).await?.len(), 1);
+    Ok(())
+}
+
+async fn who_collects_waits_for_who_refers(store: Store) -> TestResult {
+    let tenant = tenant(&store).await?;
+    let mut tx = store.write().await?;
+    shown(&mut tx, &tenant, 1, 1).await?;
+    tx.commit().await?;
+    let mut refers = store.write().await?;
+    refers.blob_refs().lock(&tenant, &BTreeSet::from([hash(1)])).await?;
+    refers.blob_refs().append(&tenant, &[named(1, 1, 1)]).await?;
+    let collects = tokio::spawn({
+        let (store, tenant) = (store.clone(), tenant.clone());
+        async move {
+            let mut tx = store.write().await?;
+            begin_deletion(&mut tx, &tenant, hash(1)).await?;
+            let seen = tx.blob_refs().of_record(&tenant, rec(1)).await?;
+            tx.commit().await?;
+            TestResult::Ok(seen.len())
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!collects.is_finished(), "it did not wait");
+    refers.commit().await?;
+    assert_eq!(collects.await??, 1, "and then sees the reference");
     Ok(())
 }
