@@ -4,8 +4,8 @@
 
 use crate::backend::Conn;
 use crate::fault::planted;
-use crate::sql::{Hashes, Ids, from_row, hash, on_conn, sql, with_rows};
-use crate::{StorageError, Tx};
+use crate::sql::{Hashes, Ids, from_row, hash, on_conn, parsed, sql, with_rows};
+use crate::{Render, StorageError, Tx};
 use std::collections::BTreeSet;
 use sync_protocol::{
     blob::BlobHash,
@@ -53,8 +53,8 @@ pub struct HeldBlob {
     pub mime: String,
     /// What was read out of it, as JSON; `None` until it was looked at.
     pub facts: Option<String>,
-    /// How far the smaller pictures are: `none`, `pending`, `made` or `unrenderable`.
-    pub render: String,
+    /// How far its smaller pictures are.
+    pub render: Render,
 }
 
 /// References with what holds of them: the owner is joined to the blob, so neither counts without the other.
@@ -84,7 +84,7 @@ from_row!(RecordBlob, |row| Self {
             bytes: row.try_get("bytes")?,
             mime: row.try_get("mime")?,
             facts: row.try_get("facts")?,
-            render: row.try_get("render")?,
+            render: parsed("render", row.try_get("render")?)?,
         })
     } else {
         None

@@ -6,10 +6,10 @@ use crate::support::{
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use storage::Store;
-use storage::testing::show_blob;
+use storage::{Blob, BlobState, Render, Store};
 use sync_protocol::blob::{BlobHash, BlobRef, PHOTO_BYTES_MAX};
 use sync_protocol::form::Role;
+use sync_protocol::id::UploadId;
 use sync_protocol::value::hash_of;
 
 storage::on_both!(
@@ -52,9 +52,21 @@ fn with_photos(world: &World, author: &Tablet, bucket: &str, names: &[&str]) -> 
 
 /// What a finished upload of a photo by the tablet's user leaves behind.
 async fn show(world: &World, who: &Tablet, name: &str) -> TestResult {
-    let blob = BlobRef::read(&photo(name)).ok_or("a photo")?;
+    let photo = BlobRef::read(&photo(name)).ok_or("a photo")?;
+    let blob = Blob {
+        sha256: photo.sha256.0,
+        home: UploadId(world.id().parse()?),
+        bytes: i64::try_from(photo.bytes)?,
+        mime: photo.kind.mime().to_owned(),
+        state: BlobState::Have,
+        stored_at: world.now(),
+        facts: None,
+        render: Render::Pending,
+        thumb: None,
+        screen: None,
+    };
     let mut tx = world.state.store.write().await?;
-    show_blob(&mut tx, &tenant(&who.place), who.user, blob, world.now()).await?;
+    tx.blobs().show(&tenant(&who.place), &blob, who.user).await?;
     Ok(tx.commit().await?)
 }
 
@@ -287,7 +299,7 @@ async fn a_record_tells_which_of_its_blobs_hold(store: Store) -> TestResult {
     assert_eq!(media_of(&shown, &names), ("1 of 3".into(), some));
     let blobs = items(&shown["media"]["blobs"]);
     let here = blobs.iter().find(|blob| blob["state"] == "have").ok_or("one that holds")?;
-    assert_eq!((&here["render"], &here["facts"]), (&json!("none"), &Value::Null));
+    assert_eq!((&here["render"], &here["facts"]), (&json!("pending"), &Value::Null));
     assert_eq!(
         (&here["author"], &here["clock_offset_ms"]),
         (&json!(mori.user), &json!(7 * MINUTE))
