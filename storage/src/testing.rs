@@ -12,11 +12,9 @@
 //! # fn main() {}
 //! ```
 
-mod blobs;
 mod cluster;
 mod folder;
 
-pub use blobs::{begin_deletion, show_blob};
 pub use cluster::{Cluster, Fsync};
 pub use folder::Folder;
 
