@@ -3,3 +3,5 @@
 mod calls;
 mod fake;
 mod files;
+mod media;
+mod tus;
