@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use sync_protocol::blob::{BlobRef, VIDEO_BYTES_MAX};
 use sync_protocol::id::RecordId;
+use sync_protocol::view::blobs;
 
 /// How long fetching the largest video may take.
 const FETCH_TIMEOUT: Duration = Duration::from_hours(1);
@@ -37,17 +38,11 @@ impl Size {
 }
 
 impl Tablet {
-    /// The photos and videos that a record names, with the field and the row of each.
+    /// The photos and videos that a record shows, with the field and the row of each.
     pub fn media_of(&self, rec: RecordId) -> Vec<(String, String, BlobRef)> {
         let Some(record) = self.replica().displayed(rec) else { return Vec::new() };
-        let mut named = Vec::new();
-        for (field, rows) in &record.lists {
-            for (id, row) in rows.iter().filter(|(_, row)| !row.presences.is_empty()) {
-                let blobs = row.payloads.values().filter_map(BlobRef::read);
-                named.extend(blobs.map(|blob| (field.clone(), id.clone(), blob)));
-            }
-        }
-        named
+        let shown = blobs(&record);
+        shown.map(|shown| (shown.list.to_owned(), shown.element.to_owned(), shown.blob)).collect()
     }
 
     /// Writes a photo or a video of a record into a file; tells how many bytes it has. What is there is replaced when

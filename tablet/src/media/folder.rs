@@ -5,7 +5,7 @@ use crate::error::TabletError;
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use sync_protocol::blob::{BlobHash, BlobRef, MediaType, SNIFF_BYTES};
@@ -25,10 +25,9 @@ pub struct MediaFolder {
 }
 
 impl MediaFolder {
-    /// Opens or makes the folder of the tablet in `dir`, without what a crash left half written.
+    /// Opens the folder of the tablet in `dir`, without what a crash left half written. The first photo makes it.
     pub fn open(dir: &Path) -> Result<Self, TabletError> {
         let folder = Self { dir: dir.join(FOLDER) };
-        std::fs::create_dir_all(&folder.dir).map_err(TabletError::file(&folder.dir))?;
         for (path, _) in folder.files()? {
             if path.to_string_lossy().ends_with(DRAFT) {
                 std::fs::remove_file(&path).map_err(TabletError::file(path))?;
@@ -60,12 +59,23 @@ impl MediaFolder {
     pub fn take_in(&self, source: &Path) -> Result<BlobRef, TabletError> {
         let mut from = File::open(source).map_err(TabletError::file(source))?;
         let kind = sniff(&from, source)?;
+        self.make()?;
         let draft = self.dir.join(format!("{:032x}{DRAFT}", OsChance.bits()));
         let taken = self.copy(&mut from, source, kind, &draft);
         if taken.is_err() {
             drop(std::fs::remove_file(&draft));
         }
         taken
+    }
+
+    /// Makes the folder, so that it is there after a power failure too.
+    fn make(&self) -> Result<(), TabletError> {
+        if self.dir.is_dir() {
+            return Ok(());
+        }
+        let above = self.dir.parent().unwrap_or(&self.dir);
+        let made = std::fs::create_dir(&self.dir).and_then(|()| File::open(above)?.sync_all());
+        made.map_err(TabletError::file(&self.dir))
     }
 
     fn copy(
@@ -127,7 +137,11 @@ impl MediaFolder {
 
     /// Deletes the bytes of a blob, of whatever type it was said to be. What is not here is deleted already.
     pub fn remove(&self, sha256: BlobHash) -> Result<(), TabletError> {
-        for (path, _) in self.files()? {
+        let files = self.files()?;
+        if files.is_empty() {
+            return Ok(());
+        }
+        for (path, _) in files {
             if named(&path) == Some(sha256) {
                 std::fs::remove_file(&path).map_err(TabletError::file(path))?;
             }
@@ -150,7 +164,12 @@ impl MediaFolder {
     fn files(&self) -> Result<Vec<(PathBuf, SystemTime)>, TabletError> {
         let list = || {
             let mut files = Vec::new();
-            for entry in std::fs::read_dir(&self.dir)? {
+            let entries = match std::fs::read_dir(&self.dir) {
+                Ok(entries) => entries,
+                Err(e) if e.kind() == ErrorKind::NotFound => return Ok(files),
+                Err(e) => return Err(e),
+            };
+            for entry in entries {
                 let entry = entry?;
                 files.push((entry.path(), entry.metadata()?.modified()?));
             }
