@@ -83,6 +83,7 @@ impl Replica {
             || !self.state.purged.is_empty()
             || self.places.values().any(|place| unfinished(&place.phase))
             || (self.state.sums_due && self.has_sums())
+            || self.blobs_call()
     }
 
     /// An attempt came to nothing: wait at random, longer each time.

@@ -9,6 +9,7 @@
 )]
 
 mod garbage;
+mod media;
 mod promises;
 mod server;
 mod tablet;
