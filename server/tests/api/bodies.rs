@@ -33,7 +33,7 @@ async fn what_is_not_json_of_the_call_is_named() -> TestResult {
         (b"\xff\xfe", "not UTF-8"),
         (br#"{"assertion":"a","assertion":"b"}"#, "named twice"),
         (br#"{"assertion":"a","extra":1}"#, "does not know"),
-        (b"{}", "missing field `assertion`"),
+        (b"{}", "`assertion` is missing"),
         (br#"{"assertion":7}"#, "not of its form"),
         (b"[]", "not of its form"),
         (br#"{"assertion":"a"} {}"#, "not JSON"),
