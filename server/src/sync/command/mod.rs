@@ -107,10 +107,12 @@ pub enum Command {
         /// The reason.
         why: String,
     },
-    /// A form was published: what waited for it is judged again.
+    /// A form was published: a piece of what waited for it is judged again.
     FormPublished {
         /// The kind.
         kind: RecordType,
+        /// Where the piece begins: what was received after this seq.
+        after: Seq,
     },
     /// Changes from a file of the office.
     Import {
@@ -137,6 +139,8 @@ pub struct Done {
     pub quarantined: usize,
     /// Why an edit is late.
     pub late: Option<String>,
+    /// Where the next piece begins, when there was more than one transaction should take.
+    pub next: Option<Seq>,
     /// The head after it.
     pub head: Seq,
     /// The buckets that have news.
@@ -163,7 +167,9 @@ pub(super) async fn carry_out(
         }
         Command::Release { user, q, why } => quarantine::release(tx, room, user, q, why).await,
         Command::Close { user, q, why } => quarantine::close(tx, room, user, q, why).await,
-        Command::FormPublished { kind } => quarantine::judge_kind_again(tx, room, &kind).await,
+        Command::FormPublished { kind, after } => {
+            quarantine::judge_kind_again(tx, room, &kind, after).await
+        }
         Command::Import { user, texts } => import::import(tx, room, user, texts).await,
         Command::NewEpoch { ends } => epoch::begin(tx, room, ends).await,
     }
