@@ -10,6 +10,7 @@
 
 mod garbage;
 mod promises;
+mod schedule;
 mod server;
 mod tablet;
 mod world;
