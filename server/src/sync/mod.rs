@@ -15,6 +15,7 @@ mod ingest;
 mod pull;
 pub mod reading;
 pub mod rights;
+mod titles;
 mod writer;
 
 pub use command::{Command, Done};
