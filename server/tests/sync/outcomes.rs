@@ -15,6 +15,7 @@ storage::on_both!(
     an_author_is_who_holds_the_device,
     an_id_with_other_content_is_kept_beside,
     a_second_new_is_kept_beside,
+    a_second_new_of_a_foreign_record_is_told_like_every_foreign_op,
     a_tablet_learns_what_became_of_its_work_and_nothing_else,
     a_revoked_device_deposits,
     a_stolen_device_is_refused,
@@ -200,6 +201,47 @@ async fn a_second_new_is_kept_beside(store: Store) -> TestResult {
     let other = world.draft(&mori, &visit.rec(), json!([set("title", "x", &[])]));
     let other = other.with(json!({ "type": "note" }));
     assert_eq!(outcome(&mori.push(&world, &other).await), "quarantined forbidden", "another kind");
+    Ok(())
+}
+
+/// The one who guesses the id of an imported record begins one of his own under it.
+async fn a_second_new_of_a_foreign_record_is_told_like_every_foreign_op(
+    store: Store,
+) -> TestResult {
+    let world = World::new(store).await?;
+    let mut mori = world.inspector("mori").await?;
+    let mut hara = world.person("hara", NORTH, Role::Inspector).await?;
+    let foreign = world.new_visit(&hara, NORTH);
+    hara.sync(&world, &[&foreign]).await;
+    let new_in = |author: &Tablet, bucket: &str| {
+        world.draft(author, &foreign.rec(), json!([{ "o": "new", "in": bucket }]))
+    };
+    let edit = world.draft(&mori, &foreign.rec(), json!([set("title", "x", &[])]));
+    let (guess, about) = (new_in(&mori, SOUTH), world.new_visit(&mori, SOUTH));
+    let answer = mori.sync(&world, &[&edit, &guess, &about]).await;
+    assert_eq!(outcomes(&answer), ["quarantined forbidden", "quarantined forbidden", "ok"]);
+    let members = |n: usize| {
+        let result = answer["results"][n].as_object().cloned().unwrap_or_default();
+        result.keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(members(0), members(1), "they look the same");
+    let body = json!({ "id": world.id(), "type": "visit", "ops": [{ "o": "new", "in": SOUTH }] });
+    world.edit(&mori, &foreign.rec(), &body).await.refused(403, "forbidden");
+    let own = new_in(&hara, NORTH);
+    assert_eq!(outcome(&hara.push(&world, &own).await), "quarantined id_reuse");
+    world
+        .edit(
+            &hara,
+            &foreign.rec(),
+            &json!({
+        "id": world.id(), "type": "visit", "ops": [{ "o": "new", "in": NORTH }] }),
+        )
+        .await
+        .refused(409, "conflict");
+    world.grant(mori.user, NORTH, Role::Reader).await?;
+    let again = new_in(&mori, SOUTH);
+    assert_eq!(outcome(&mori.push(&world, &again).await), "quarantined id_reuse", "now he sees it");
+    assert_eq!(world.record(&hara, &foreign.rec()).await["in"], json!([NORTH]));
     Ok(())
 }
 
