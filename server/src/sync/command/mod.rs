@@ -6,6 +6,7 @@ mod import;
 mod place;
 mod quarantine;
 mod seal;
+mod status;
 
 pub use epoch::new_epoch;
 pub use seal::{SealView, read_journal, seal_view};
@@ -64,6 +65,21 @@ pub enum Command {
         rv: Seq,
         /// The hash of the view that she saw.
         view_hash: String,
+    },
+    /// A record goes to another state.
+    Status {
+        /// The person.
+        user: UserId,
+        /// The record.
+        rec: RecordId,
+        /// The id of the change.
+        id: ChangeId,
+        /// The state that it goes to.
+        to: String,
+        /// The reason, where the form asks for one.
+        why: Option<String>,
+        /// The revision that the person saw.
+        seen_rv: Seq,
     },
     /// An approver opens the seal.
     Unseal {
@@ -160,6 +176,9 @@ pub(super) async fn carry_out(
         Command::Move { user, rec, id, to } => place::relocate(tx, room, user, rec, id, to).await,
         Command::Seal { user, rec, id, rv, view_hash } => {
             seal::seal(tx, room, user, rec, seal::Seen { id, rv, view_hash }).await
+        }
+        Command::Status { user, rec, id, to, why, seen_rv } => {
+            status::advance(tx, room, user, rec, status::Step { id, to, why, seen_rv }).await
         }
         Command::Unseal { user, rec, id, why } => seal::unseal(tx, room, user, rec, id, why).await,
         Command::Judge { user, rec, id, change, aside } => {
@@ -306,6 +325,10 @@ fn same_command(stored: &[Op], asked: &[Op]) -> bool {
             rv_a == rv_b && a == b
         }
         ([Op::Unseal { why: a, .. }], [Op::Unseal { why: b, .. }]) => a == b,
+        ([Op::Set { path: a, value: of_a, .. }], [Op::Set { path: b, value: of_b, .. }]) => {
+            // Where it led from is no longer where the record is.
+            a == b && ["to", "why"].iter().all(|member| of_a.get(member) == of_b.get(member))
+        }
         ([Op::Accept { change: a, .. }], [Op::Accept { change: b, .. }]) => a == b,
         ([Op::Aside { change: a, why: why_a, .. }], [Op::Aside { change: b, why: why_b, .. }]) => {
             a == b && why_a == why_b
