@@ -494,6 +494,7 @@ impl From<StorageError> for ApiError {
             StorageError::Database(_)
             | StorageError::Migrate(_)
             | StorageError::UnsupportedUrl
+            | StorageError::NoDatabase(_)
             | StorageError::Unsafe(_)
             | StorageError::Damaged(_) => Self::caused(error),
         }

@@ -61,9 +61,12 @@ async fn open_sqlite(options: &Options) -> Result<Pools, StorageError> {
         .busy_timeout(SQLITE_BUSY_TIMEOUT)
         .pragma("trusted_schema", "OFF")
         .pragma("journal_size_limit", WAL_BYTES_MAX);
+    if !options.create && !reading.get_filename().exists() {
+        return Err(StorageError::NoDatabase(reading.get_filename().display().to_string()));
+    }
     let writing = reading
         .clone()
-        .create_if_missing(true)
+        .create_if_missing(options.create)
         .journal_mode(SqliteJournalMode::Wal)
         .pragma("wal_autocheckpoint", WAL_PAGES)
         .pragma("cache_size", WRITER_CACHE)

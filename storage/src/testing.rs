@@ -45,7 +45,7 @@ pub async fn sqlite() -> TestResult<TestStore> {
 pub async fn sqlite_with(durability: Durability) -> TestResult<TestStore> {
     let folder = Folder::new("sqlite")?;
     let url = format!("sqlite:{}/genba.db", folder.path().display());
-    let options = Options { url, read_connections: CONNECTIONS, durability };
+    let options = Options { read_connections: CONNECTIONS, durability, ..Options::new(url) };
     Ok(TestStore { store: Store::open(&options).await?, options, _folder: Some(folder) })
 }
 
@@ -61,7 +61,7 @@ pub async fn postgres_with(durability: Durability) -> TestResult<TestStore> {
         Durability::VolatileForSimulation => Fsync::Off,
     };
     let url = Cluster::of_this_process(fsync).create_database().await?;
-    let options = Options { url, read_connections: CONNECTIONS, durability };
+    let options = Options { read_connections: CONNECTIONS, durability, ..Options::new(url) };
     Ok(TestStore { store: Store::open(&options).await?, options, _folder: None })
 }
 

@@ -11,6 +11,7 @@
 mod garbage;
 mod media;
 mod promises;
+mod schedule;
 mod server;
 mod tablet;
 mod world;
