@@ -6,6 +6,7 @@ use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo};
 use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo};
 use sqlx::{Encode, Postgres, Sqlite, Type};
+use std::collections::BTreeSet;
 use std::str::FromStr;
 use sync_protocol::blob::BlobHash;
 use uuid::Uuid;
@@ -42,6 +43,14 @@ macro_rules! on_conn {
 /// Puts a query together from literals and from the few parts in which the dialects differ:
 /// `(ids "$2")` and `(texts "$2")` are `in` a bound set, `(for_update)` locks the rows of a table, `(sorted "seq")`
 /// sorts what was found instead of finding it in that order.
+///
+/// `(each "record" "rec" "$2")` is a table, with the `where` that begins after it: its rows of the tenant `$1` in whose
+/// column one of the bound ids stands. PostgreSQL looks each id up by an index on tenant and column, whatever it
+/// believes of the table: a plan that was made while the table was small would read all of it for ever.
+/// `(wanted "$2")` is only the bound ids, as a table of one column `wanted_id`; `(joined "record" "rec")` goes on from
+/// any such table to the rows.
+///
+/// `(either {…} {…})` is the first on SQLite, the second on PostgreSQL.
 macro_rules! sql {
     ($tx:expr, $($part:tt),+ $(,)?) => {
         $tx.dialect(
@@ -54,10 +63,35 @@ macro_rules! sql {
 macro_rules! part {
     (sqlite (ids $set:literal)) => { concat!("in (select unhex(value) from json_each(", $set, "))") };
     (sqlite (texts $set:literal)) => { concat!("in (select value from json_each(", $set, "))") };
+    (sqlite (each $table:literal $column:literal $set:literal)) => {
+        concat!($table, " where tenant = $1 and ", $column, " ", $crate::sql::part!(sqlite (ids $set)))
+    };
+    (sqlite (wanted $set:literal)) => {
+        concat!("(select unhex(value) as wanted_id from json_each(", $set, ")) as wanted")
+    };
+    (sqlite (joined $table:literal $column:literal)) => {
+        concat!(" cross join ", $table, " where tenant = $1 and ", $column, " = wanted_id")
+    };
+    (sqlite (either $sqlite:tt $postgres:tt)) => { $crate::sql::part!(sqlite $sqlite) };
     (sqlite (for_update)) => { "" };
     (sqlite (sorted $column:literal)) => { concat!(" order by +", $column) };
     (postgres (ids $set:literal)) => { concat!("= any(", $set, ")") };
     (postgres (texts $set:literal)) => { concat!("= any(", $set, ")") };
+    (postgres (each $table:literal $column:literal $set:literal)) => {
+        concat!(
+            $crate::sql::part!(postgres (wanted $set)),
+            $crate::sql::part!(postgres (joined $table $column))
+        )
+    };
+    (postgres (wanted $set:literal)) => { concat!("unnest(", $set, ") as wanted (wanted_id)") };
+    // The offset keeps the planner from joining in another way.
+    (postgres (joined $table:literal $column:literal)) => {
+        concat!(
+            " cross join lateral (select * from ", $table, " where tenant = $1 and ", $column,
+            " = wanted_id offset 0) as ", $table, " where true"
+        )
+    };
+    (postgres (either $sqlite:tt $postgres:tt)) => { $crate::sql::part!(postgres $postgres) };
     (postgres (for_update)) => { " for update" };
     (postgres (sorted $column:literal)) => { concat!(" order by ", $column) };
     ($engine:ident {$($text:tt)*}) => { $($text)* };
@@ -173,6 +207,7 @@ pub(crate) struct Ids(Vec<Uuid>);
 
 impl Ids {
     pub(crate) fn of(ids: impl IntoIterator<Item = Uuid>) -> Self {
+        let ids: BTreeSet<Uuid> = ids.into_iter().collect();
         Self(ids.into_iter().collect())
     }
 }
