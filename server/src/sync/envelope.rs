@@ -7,7 +7,6 @@ use super::pull::Holdings;
 use crate::auth::access::Scope;
 use crate::extract::{BodyRule, TabletCaller, limits, misread};
 use crate::problem::ApiError;
-use sync_protocol::blob::BlobHash;
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::EpochId;
 use sync_protocol::wire::{
@@ -81,11 +80,6 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// The blobs that the tablet asks about.
-    pub(crate) fn blobs(&self) -> &[BlobHash] {
-        &self.request.blobs
-    }
-
     /// What the tablet says of its holdings.
     pub(crate) fn holdings(&self, caller: &TabletCaller, cursor: Option<Cursor>) -> Holdings {
         let request = &self.request;
@@ -97,6 +91,7 @@ impl<'a> Envelope<'a> {
             snap: request.snap.clone(),
             bytes_max: request.want.max_bytes.unwrap_or(ANSWER_BYTES_DEFAULT).min(ANSWER_BYTES_MAX),
             sums: request.want.sums,
+            blobs: request.blobs.clone(),
         }
     }
 }

@@ -9,8 +9,8 @@ mod open;
 
 pub(crate) use close::Closed;
 pub(crate) use judge::keeps_bases;
-pub(crate) use open::Wanted;
 pub use open::read_record;
+pub(crate) use open::{Wanted, read_state};
 
 use super::forms::FormBook;
 use super::incoming::{Claim, Incoming, Late, Source};
