@@ -68,12 +68,7 @@ impl<'a> Envelope<'a> {
             epoch: request.epoch,
             cursor,
             from: request.push.from,
-            changes: request
-                .push
-                .changes
-                .iter()
-                .map(|raw| Incoming::read(raw.get().to_owned()))
-                .collect(),
+            changes: request.push.changes.iter().map(|raw| Incoming::read(raw.get())).collect(),
             stamps: request.push.stamps.clone(),
             open: request.open.clone(),
             purged: request.purged.clone(),

@@ -213,9 +213,8 @@ async fn named_in_journal(
     incoming: &[&Incoming],
     waiting: &[Quarantined],
 ) -> Result<BTreeSet<ChangeId>, ApiError> {
-    let read_again = waiting
-        .iter()
-        .filter_map(|row| Some(Incoming::read(String::from_utf8(row.body.clone()).ok()?)));
+    let read_again =
+        waiting.iter().filter_map(|row| Some(Incoming::read(str::from_utf8(&row.body).ok()?)));
     let read_again: Vec<Incoming> = read_again.collect();
     let mut named = BTreeSet::new();
     for change in incoming
