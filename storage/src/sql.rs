@@ -12,7 +12,7 @@ use sync_protocol::blob::BlobHash;
 use uuid::Uuid;
 
 /// Rows in one statement of SQLite: few sizes, so that every statement is prepared once and used again.
-const SQLITE_ROWS: [usize; 4] = [128, 32, 8, 1];
+const SQLITE_ROWS: [usize; 8] = [128, 64, 32, 16, 8, 4, 2, 1];
 
 /// Cuts rows into pieces of the sizes in which SQLite writes them, the largest first.
 pub(crate) fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
@@ -22,6 +22,12 @@ pub(crate) fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
         rows = rest;
         Some(piece)
     })
+}
+
+/// An insert of many rows that SQLite stops at the row that fails. By itself it would keep every page as it was before the
+/// statement, to take back half of it; here a failed statement spends the transaction, which takes back all.
+pub(crate) fn stopping(insert: &str) -> String {
+    insert.replacen("insert into", "insert or fail into", 1)
 }
 
 /// Runs the body on the connection of either engine.
@@ -108,8 +114,9 @@ macro_rules! with_rows {
         if !rows.is_empty() {
             match &mut $tx.conn {
                 $crate::backend::Conn::Sqlite(tx) => {
+                    let head = $crate::sql::stopping($head);
                     for piece in $crate::sql::pieces(rows) {
-                        let mut query = sqlx::QueryBuilder::<sqlx::Sqlite>::new($head);
+                        let mut query = sqlx::QueryBuilder::<sqlx::Sqlite>::new(&head);
                         query.push_values(piece, |mut out, $row| { $(out.push_bind($value);)+ });
                         query.push($tail);
                         written += query.build().execute(&mut **tx).await?.rows_affected();
