@@ -13,6 +13,7 @@ pub mod objects;
 
 pub mod place;
 pub mod quota;
+pub mod render;
 mod sender;
 pub mod tus;
 pub mod upload;
