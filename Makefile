@@ -8,7 +8,7 @@ KILLS   ?= 200
 PG_BIN  := $(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 APT     := DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Options::=--force-confold
 
-.PHONY: help demo run test check bench sim crash compiler postgres shell clients
+.PHONY: help demo run test check bench sim crash compiler postgres shell clients store
 
 help: ## lists these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,9 +22,9 @@ run: compiler ## runs the server on SQLite in ./genba-data, http://127.0.0.1:808
 	@mkdir -p genba-data
 	GENBA_DATABASE_URL=$${GENBA_DATABASE_URL:-sqlite:genba-data/genba.db} $(CARGO) run -p server --bin genba -- serve
 
-test: compiler postgres shell clients ## runs every test: properties, both databases, 2,000 simulated worlds, 60 kills, planted faults
+test: compiler postgres shell clients store ## runs every test: properties, both databases, 2,000 simulated worlds, 60 kills, planted faults
 	$(CARGO) test --workspace --no-fail-fast </dev/null
-	$(CARGO) test -p genba-tests --features faults --test crash --test faults --test uploads --test clients --test power --no-fail-fast </dev/null
+	$(CARGO) test -p genba-tests --features faults --test crash --test faults --test uploads --test bucket --test clients --test power --no-fail-fast </dev/null
 
 check: compiler ## formatting, lints, documentation; supply chain and spelling where their tools are installed
 	$(CARGO) fmt --all --check
@@ -80,3 +80,7 @@ clients:
 	  mkdir -p target/clients && python3 -m venv target/clients/python \
 	  && target/clients/python/bin/pip install -q --disable-pip-version-check -r tests/clients/requirements.txt </dev/null \
 	  && cp tests/clients/requirements.txt target/clients/requirements.txt; }
+
+# An S3 service for the tests, built once under target/tools.
+store: compiler
+	@[ -x target/tools/bin/s3s-fs ] || $(CARGO) install -q s3s-fs@0.14.1 --locked --features binary --root target/tools --target-dir target/tools/build </dev/null

@@ -28,6 +28,8 @@ pub const ALL: &[(&str, u16, &str)] = &[
     ("cross-site", 403, "A change by cookie needs Genba-Csrf: 1 and an Origin of this server"),
     ("device-stolen", 403, "The device was reported stolen"),
     ("not-found", 404, "There is no such thing for this caller"),
+    ("not-rendered", 404, "The picture of this size is still to be made: ask again"),
+    ("unrenderable", 404, "There is no picture of this size and there will be none"),
     ("method-not-allowed", 405, "This address does not take this method"),
     ("conflict", 409, "It is there already, or in another state"),
     ("replica-forked", 409, "Another copy of this replica has gone on: take a new replica id"),
@@ -111,6 +113,12 @@ pub enum ApiError {
         /// What was looked for.
         kind: &'static str,
     },
+    /// A smaller picture is still to be made.
+    #[error("the picture is still to be made")]
+    NotRendered,
+    /// A smaller picture cannot be made.
+    #[error("the picture cannot be made")]
+    Unrenderable,
     /// The address does not take the method.
     #[error("method not allowed")]
     MethodNotAllowed,
@@ -167,7 +175,7 @@ pub enum ApiError {
     #[error("a range beyond {bytes} bytes")]
     RangeNotSatisfiable {
         /// How many bytes there are.
-        bytes: i64,
+        bytes: u64,
     },
     /// The first bytes are not those of the declared type.
     #[error("declared as {declared}")]
@@ -254,6 +262,8 @@ struct Told(String);
 const BUSY_RETRY_MS: u64 = 1_000;
 /// How many seconds a caller waits when the object store does not answer.
 const STORE_RETRY_S: u64 = 10;
+/// How many seconds a caller waits for a picture that is still to be made.
+const RENDER_RETRY_S: u64 = 5;
 
 impl ApiError {
     /// A failure of ours, told in words for the log.
@@ -306,6 +316,8 @@ impl ApiError {
             Self::RateLimited { .. } => "rate-limited",
             Self::Overloaded { .. } => "overloaded",
             Self::NotReady => "not-ready",
+            Self::NotRendered => "not-rendered",
+            Self::Unrenderable => "unrenderable",
             Self::UploadOffset { .. } => "upload-offset",
             Self::UploadGone => "upload-gone",
             Self::TusVersion => "tus-version",
@@ -370,7 +382,9 @@ impl ApiError {
             Self::StoreUnavailable | Self::StoreFull => {
                 json!({ "retry_after_ms": STORE_RETRY_S * 1_000 })
             }
-            Self::UploadGone
+            Self::NotRendered => json!({ "retry_after_ms": RENDER_RETRY_S * 1_000 }),
+            Self::Unrenderable
+            | Self::UploadGone
             | Self::TusVersion
             | Self::HashMismatch
             | Self::UploadLocked
@@ -414,6 +428,7 @@ impl ApiError {
             Self::StoreUnavailable | Self::StoreFull => {
                 Some((header::RETRY_AFTER, STORE_RETRY_S.into()))
             }
+            Self::NotRendered => Some((header::RETRY_AFTER, RENDER_RETRY_S.into())),
             Self::TusVersion => Some((tus::VERSIONS, HeaderValue::from_static(tus::VERSION))),
             Self::UploadOffset { upload_offset } => Some((tus::OFFSET, (*upload_offset).into())),
             Self::RangeNotSatisfiable { bytes } => {
@@ -443,6 +458,7 @@ impl ApiError {
             | Self::TooLarge { .. }
             | Self::UnsupportedMediaType
             | Self::Unprocessable { .. }
+            | Self::Unrenderable
             | Self::UploadGone
             | Self::MediaTooLarge { .. }
             | Self::MediaTypeMismatch { .. }
@@ -478,6 +494,7 @@ impl From<StorageError> for ApiError {
             StorageError::Database(_)
             | StorageError::Migrate(_)
             | StorageError::UnsupportedUrl
+            | StorageError::NoDatabase(_)
             | StorageError::Unsafe(_)
             | StorageError::Damaged(_) => Self::caused(error),
         }

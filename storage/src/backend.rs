@@ -33,12 +33,14 @@ pub struct Options {
     pub read_connections: u32,
     /// What a commit survives.
     pub durability: Durability,
+    /// Whether the file of SQLite is made when there is none; a database of PostgreSQL is never made here.
+    pub create: bool,
 }
 
 impl Options {
-    /// Durable, with eight readers.
+    /// Durable, with eight readers; made when it is not there.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), read_connections: 8, durability: Durability::Full }
+        Self { url: url.into(), read_connections: 8, durability: Durability::Full, create: true }
     }
 }
 

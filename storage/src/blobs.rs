@@ -117,6 +117,16 @@ from_row!(BlobName, |row| Self {
     sha256: hash("sha256", row.try_get("sha256")?)?,
 });
 
+struct Counted {
+    name: BlobName,
+    named: bool,
+}
+
+from_row!(Counted, |row| Self {
+    name: sqlx::FromRow::from_row(row)?,
+    named: row.try_get("named")?,
+});
+
 impl Tx {
     /// Blobs: bytes whose SHA-256 was proven.
     pub fn blobs(&mut self) -> Blobs<'_> {
@@ -222,25 +232,33 @@ impl Blobs<'_> {
         Ok(found > 0)
     }
 
-    /// Lists up to `limit` blobs of all tenants that were stored until `before`, the oldest first, those after `after`.
-    pub async fn stored(
+    /// Looks at up to `limit` blobs of all tenants that were stored until `before`, the oldest first, from `after` on,
+    /// and gives those that no change names, with the last that it looked at when there may be more.
+    pub async fn unnamed(
         &mut self,
         after: Option<&BlobName>,
         before: UnixMillis,
         limit: u32,
-    ) -> Result<Vec<BlobName>, StorageError> {
+    ) -> Result<(Vec<BlobName>, Option<BlobName>), StorageError> {
         const SQL: &str = "
-            select stored_at, tenant, sha256 from blob
-             where state = 'have' and (stored_at, tenant, sha256) > ($1, $2, $3)
-               and stored_at <= $4
-             order by stored_at, tenant, sha256 limit $5";
+            select b.stored_at, b.tenant, b.sha256,
+                   exists (select 1 from blob_ref as r
+                            where r.tenant = b.tenant and r.sha256 = b.sha256) as named
+              from blob as b
+             where b.state = 'have' and (b.stored_at, b.tenant, b.sha256) > ($1, $2, $3)
+               and b.stored_at <= $4
+             order by b.stored_at, b.tenant, b.sha256 limit $5";
         let at = after.map_or(i64::MIN, |name| name.stored_at.0);
         let tenant = after.map_or("", |name| name.tenant.as_str());
         let sha256 = after.map_or(&[][..], |name| &name.sha256);
-        Ok(on_conn!(self.0, |conn| {
+        let found: Vec<Counted> = on_conn!(self.0, |conn| {
             let query = sqlx::query_as(SQL).bind(at).bind(tenant).bind(sha256);
             query.bind(before.0).bind(i64::from(limit)).fetch_all(conn).await?
-        }))
+        });
+        let full = u32::try_from(found.len()).is_ok_and(|found| found >= limit);
+        let last = found.last().filter(|_| full).map(|counted| counted.name.clone());
+        let unnamed = found.into_iter().filter(|counted| !counted.named);
+        Ok((unnamed.map(|counted| counted.name).collect(), last))
     }
 
     /// Begins to remove a blob that was stored until `before` and that no change names; false if it must stay.

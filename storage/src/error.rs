@@ -24,6 +24,9 @@ pub enum StorageError {
     /// The address names no database that is supported.
     #[error("the database address begins neither with sqlite: nor with postgres:")]
     UnsupportedUrl,
+    /// There is no file at the address, and none was to be made.
+    #[error("there is no database at {0}")]
+    NoDatabase(String),
     /// A setting that durability rests on is not in force.
     #[error("unsafe setting: {0}")]
     Unsafe(String),

@@ -71,7 +71,7 @@ pub use grants::{Grant, Grants};
 pub use head::{Head, HeadRow};
 pub use journal::{ChangeRow, Journal, Outcome, Stored, Via};
 pub use keys::{Keys, SigningKey};
-pub use lists::ListFilter;
+pub use lists::{ListFilter, Titled};
 pub use nonces::Nonces;
 pub use placements::{Placement, Placements};
 pub use pointers::{Pointer, PointerTouch, Pointers};

@@ -1,7 +1,7 @@
 //! Lists of records: what a person sees of the buckets that are open to them, newest first.
 
 use crate::records::columns;
-use crate::sql::on_conn;
+use crate::sql::{Ids, Texts, from_row, on_conn, parsed, sql};
 use crate::{RecordRow, Records, StorageError};
 use sqlx::QueryBuilder;
 use sync_protocol::id::{Bucket, RecordId, RecordType, Seq, Tenant};
@@ -26,6 +26,23 @@ pub struct ListFilter {
     /// At most so many.
     pub limit: u32,
 }
+
+/// What a list shows of a record that another one names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Titled {
+    /// The record.
+    pub rec: RecordId,
+    /// Its kind.
+    pub type_: RecordType,
+    /// Its title, as it is stored.
+    pub title: Option<String>,
+}
+
+from_row!(Titled, |row| Self {
+    rec: RecordId(row.try_get("rec")?),
+    type_: parsed("type", row.try_get("type")?)?,
+    title: row.try_get("title")?,
+});
 
 /// Buckets in one statement: SQLite joins at most 500 selects.
 const BUCKETS_PER_SELECT: usize = 200;
@@ -67,6 +84,28 @@ impl Records<'_> {
         found.dedup_by_key(|row| row.rec);
         found.truncate(usize::try_from(filter.limit).unwrap_or(usize::MAX));
         Ok(found)
+    }
+
+    /// Reads the titles of those of these records that are live in one of the buckets, by id.
+    pub async fn titles(
+        &mut self,
+        tenant: &Tenant,
+        recs: &[RecordId],
+        buckets: &[Bucket],
+    ) -> Result<Vec<Titled>, StorageError> {
+        let sql = sql!(
+            self.0,
+            "select rec, type, title from record where tenant = $1 and rec ", (ids "$2"),
+            " and +rv > 0 and exists (select 1 from pointer
+                 where pointer.tenant = record.tenant and pointer.rec = record.rec
+                   and pointer.live and pointer.bucket ", (texts "$3"), ") order by rec"
+        );
+        let ids = Ids::of(recs.iter().map(|rec| rec.0));
+        let names = Texts::of(buckets.iter().map(Bucket::as_str));
+        let tenant = tenant.as_str();
+        Ok(on_conn!(self.0, |conn| {
+            sqlx::query_as(sql).bind(tenant).bind(ids).bind(names).fetch_all(conn).await?
+        }))
     }
 
     async fn list_by_record(

@@ -61,9 +61,12 @@ async fn open_sqlite(options: &Options) -> Result<Pools, StorageError> {
         .busy_timeout(SQLITE_BUSY_TIMEOUT)
         .pragma("trusted_schema", "OFF")
         .pragma("journal_size_limit", WAL_BYTES_MAX);
+    if !options.create && !reading.get_filename().exists() {
+        return Err(StorageError::NoDatabase(reading.get_filename().display().to_string()));
+    }
     let writing = reading
         .clone()
-        .create_if_missing(true)
+        .create_if_missing(options.create)
         .journal_mode(SqliteJournalMode::Wal)
         .pragma("wal_autocheckpoint", WAL_PAGES)
         .pragma("cache_size", WRITER_CACHE)
@@ -76,6 +79,9 @@ async fn open_sqlite(options: &Options) -> Result<Pools, StorageError> {
         .connect_with(writing)
         .await?;
     assert_sqlite(&mut *writer.acquire().await?, options.durability).await?;
+    if planted("synchronous_dropped") {
+        sqlx::query("pragma synchronous = normal").execute(&writer).await?;
+    }
     migrations::sqlite().run(&writer).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(options.read_connections.max(1))

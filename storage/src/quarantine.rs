@@ -224,24 +224,27 @@ impl Quarantine<'_> {
         }))
     }
 
-    /// Lists up to `limit` open ones of a type, in seq order, for the day its form is published.
+    /// Lists up to `limit` open ones of a type that were received after `after`, in seq order, for the day its form is
+    /// published.
     pub async fn open_of_type(
         &mut self,
         tenant: &Tenant,
         type_: &RecordType,
+        after: Seq,
         limit: u32,
     ) -> Result<Vec<Quarantined>, StorageError> {
         const SQL: &str = concat!(
             "select ",
             columns!(),
             " from quarantine
-              where tenant = $1 and type = $2 and state = 'open' order by seq limit $3"
+              where tenant = $1 and type = $2 and state = 'open' and seq > $3 order by seq limit $4"
         );
         let tenant = tenant.as_str();
         Ok(on_conn!(self.0, |conn| {
             sqlx::query_as(SQL)
                 .bind(tenant)
                 .bind(type_.as_str())
+                .bind(after.0)
                 .bind(i64::from(limit))
                 .fetch_all(conn)
                 .await?

@@ -12,11 +12,9 @@
 //! # fn main() {}
 //! ```
 
-mod blobs;
 mod cluster;
 mod folder;
 
-pub use blobs::{begin_deletion, show_blob};
 pub use cluster::{Cluster, Fsync};
 pub use folder::Folder;
 
@@ -47,7 +45,7 @@ pub async fn sqlite() -> TestResult<TestStore> {
 pub async fn sqlite_with(durability: Durability) -> TestResult<TestStore> {
     let folder = Folder::new("sqlite")?;
     let url = format!("sqlite:{}/genba.db", folder.path().display());
-    let options = Options { url, read_connections: CONNECTIONS, durability };
+    let options = Options { read_connections: CONNECTIONS, durability, ..Options::new(url) };
     Ok(TestStore { store: Store::open(&options).await?, options, _folder: Some(folder) })
 }
 
@@ -63,7 +61,7 @@ pub async fn postgres_with(durability: Durability) -> TestResult<TestStore> {
         Durability::VolatileForSimulation => Fsync::Off,
     };
     let url = Cluster::of_this_process(fsync).create_database().await?;
-    let options = Options { url, read_connections: CONNECTIONS, durability };
+    let options = Options { read_connections: CONNECTIONS, durability, ..Options::new(url) };
     Ok(TestStore { store: Store::open(&options).await?, options, _folder: None })
 }
 

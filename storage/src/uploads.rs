@@ -1,6 +1,6 @@
 //! Uploads of photos and video on their way: how far each has come, who writes to it, and its durable parts.
 
-use crate::sql::{from_row, hash, on_conn, parsed, sql, stored_as, with_rows};
+use crate::sql::{Ids, from_row, hash, on_conn, parsed, sql, stored_as, with_rows};
 use crate::{Hash, StorageError, Tx};
 use sync_protocol::{
     clock::UnixMillis,
@@ -510,13 +510,19 @@ impl Uploads<'_> {
         Ok(found.into_iter().map(|Named(name)| name).collect())
     }
 
-    /// Says that the objects of a closed upload that nothing names have been removed.
-    pub async fn swept(&mut self, tenant: &Tenant, id: UploadId) -> Result<(), StorageError> {
+    /// Says that the objects of an upload that was closed at this instant and that nothing names have been removed.
+    pub async fn swept(
+        &mut self,
+        tenant: &Tenant,
+        id: UploadId,
+        closed_at: UnixMillis,
+    ) -> Result<(), StorageError> {
         const SQL: &str = "
-            update upload set swept = true where tenant = $1 and id = $2 and state <> 'open'";
+            update upload set swept = true
+             where tenant = $1 and id = $2 and state <> 'open' and closed_at = $3";
         let tenant = tenant.as_str();
         on_conn!(self.0, |conn| {
-            sqlx::query(SQL).bind(tenant).bind(id.0).execute(conn).await?;
+            sqlx::query(SQL).bind(tenant).bind(id.0).bind(closed_at.0).execute(conn).await?;
         });
         Ok(())
     }
@@ -536,6 +542,21 @@ impl Uploads<'_> {
             sqlx::query(SQL).bind(tenant).bind(id.0).bind(now.0).execute(conn).await?;
         });
         Ok(())
+    }
+
+    /// Those of these ids that an upload has.
+    pub async fn known(
+        &mut self,
+        tenant: &Tenant,
+        ids: &[UploadId],
+    ) -> Result<Vec<UploadId>, StorageError> {
+        let sql = sql!(self.0, "select id from upload where tenant = $1 and id ", (ids "$2"));
+        let ids = Ids::of(ids.iter().map(|id| id.0));
+        let tenant = tenant.as_str();
+        let found: Vec<Uuid> = on_conn!(self.0, |conn| {
+            sqlx::query_scalar(sql).bind(tenant).bind(ids).fetch_all(conn).await?
+        });
+        Ok(found.into_iter().map(UploadId).collect())
     }
 
     /// Removes up to `limit` swept uploads whose time is over and that have no parts, and gives how many.

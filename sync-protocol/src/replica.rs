@@ -8,6 +8,7 @@
 mod answer;
 mod attempt;
 mod author;
+mod blobs;
 mod holding;
 mod keep;
 mod outbox;
@@ -19,14 +20,17 @@ mod schedule;
 mod state;
 
 pub use author::{Draft, Edit, Refused};
+pub use blobs::{BlobState, OwnBlob};
 pub use outbox::Outcome;
 pub use reading::OwnChange;
 pub use rows::{DamagedRow, Row, Table, Write};
 pub use state::{Identity, Phase};
 
+use crate::blob::BlobHash;
 use crate::clock::{ClockReading, UnixMillis};
 use crate::id::{AttemptId, Bucket, ChangeId, RecordId, ReplicaId};
 use crate::value;
+use blobs::Blob;
 use holding::{Held, Place};
 use outbox::Own;
 use schedule::Run;
@@ -114,6 +118,21 @@ pub enum Input<'a> {
         /// Its hash.
         hash: &'a str,
     },
+    /// All bytes of a blob that the server needs were uploaded.
+    BlobUploaded {
+        /// Its hash.
+        sha256: BlobHash,
+    },
+    /// The bytes of a blob are not on this tablet.
+    BlobLost {
+        /// Its hash.
+        sha256: BlobHash,
+    },
+    /// The bytes of an [`Output::DropBlob`] are deleted.
+    BlobDropped {
+        /// Its hash.
+        sha256: BlobHash,
+    },
 }
 
 /// What the shell does after it has committed the writes of the step.
@@ -143,6 +162,11 @@ pub enum Output {
         /// Its hash.
         hash: String,
     },
+    /// Delete the bytes of a blob that no kept change names any more, then say [`Input::BlobDropped`].
+    DropBlob {
+        /// Its hash.
+        sha256: BlobHash,
+    },
     /// Something that a person or a log may want to know.
     Notice(Notice),
 }
@@ -166,6 +190,10 @@ pub enum Notice {
     Entered(Bucket),
     /// The sums of this bucket differ from the server's: it is fetched anew.
     Differs(Bucket),
+    /// The server needs this blob: it is to be uploaded.
+    BlobNeeded(BlobHash),
+    /// The server has this blob.
+    BlobHad(BlobHash),
     /// The attempt failed; the status is 0 when no answer came.
     Failed {
         /// The HTTP status.
@@ -197,6 +225,7 @@ pub struct Replica {
     own: BTreeMap<u64, Own>,
     held: BTreeMap<RecordId, Held>,
     places: BTreeMap<Bucket, Place>,
+    blobs: BTreeMap<BlobHash, Blob>,
     index: Index,
     dirty: rows::Dirty,
     outputs: Vec<Output>,
@@ -213,6 +242,8 @@ struct Index {
     shown: BTreeMap<RecordId, BTreeSet<u64>>,
     members: BTreeMap<Bucket, BTreeSet<RecordId>>,
     orphans: BTreeSet<RecordId>,
+    /// Which changes with a text name which blob.
+    naming: BTreeMap<BlobHash, BTreeSet<u64>>,
 }
 
 impl Replica {
@@ -274,6 +305,9 @@ impl Replica {
                 hash.clone_into(&mut self.state.bundle_stored);
                 self.dirty.state = true;
             }
+            Input::BlobUploaded { sha256 } => self.blob_uploaded(sha256),
+            Input::BlobLost { sha256 } => self.blob_lost(sha256),
+            Input::BlobDropped { sha256 } => self.blob_dropped(sha256),
         }
         self.finish(clock, chance)
     }
@@ -295,6 +329,7 @@ impl Replica {
             self.outputs.push(Output::Vacuum { round: *round, reported: true });
         }
         self.want_bundle();
+        self.drop_unnamed();
     }
 
     fn want_bundle(&mut self) {

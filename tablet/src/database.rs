@@ -10,17 +10,21 @@ use sync_protocol::replica::{Row, Table, Write};
 /// How long a statement waits for a backup that reads the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-const SCHEMA: [&str; 2] = [
+const SCHEMA: [&str; 3] = [
     "create table if not exists stored (
        tbl text not null, key text not null, value blob not null, primary key (tbl, key)
      ) strict",
     "create table if not exists bundle (hash text primary key, body text not null) strict",
+    "create table if not exists upload (
+       sha256 text primary key, upload text, offset integer not null, attempts integer not null,
+       finished integer not null, next_try integer not null, stopped text
+     ) strict",
 ];
 
 /// The one connection to the file.
 #[derive(Debug)]
 pub struct Database {
-    connection: SqliteConnection,
+    pub(crate) connection: SqliteConnection,
 }
 
 impl Database {

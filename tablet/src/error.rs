@@ -37,6 +37,9 @@ pub enum TabletError {
     /// A row of the local database cannot be read.
     #[error("the local database is damaged")]
     Damaged(#[from] DamagedRow),
+    /// A photo or a video was not taken in.
+    #[error("{0}")]
+    NotTaken(String),
     /// Nothing was authored.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -64,6 +67,16 @@ pub enum TabletError {
         /// The HTTP status; 0 when no answer came.
         status: u16,
         /// What was answered.
+        why: String,
+    },
+    /// The text is in step, and photos or videos wait.
+    #[error(
+        "the text is in step; photos and videos that wait: {waiting} ({why}). Everything is kept, try again later"
+    )]
+    MediaWaits {
+        /// How many wait.
+        waiting: usize,
+        /// Why.
         why: String,
     },
     /// The form of this kind is not on the tablet.

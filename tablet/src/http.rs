@@ -2,7 +2,7 @@
 
 use crate::error::TabletError;
 use crate::key::DeviceKey;
-use crate::profile::{Enrolment, Profile};
+use crate::profile::{Enrolment, MediaOn, Profile};
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
@@ -27,6 +27,7 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bodies below this many bytes are not worth compressing.
 const COMPRESS_BYTES_MIN: usize = 1_024;
 const COMPRESS_LEVEL: i32 = 3;
+const ACCEPTED: &str = "application/json, application/problem+json";
 
 /// An answer as the replica takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +124,7 @@ impl Connection {
             user_name: enrolled.user_name,
             audience: enrolled.audience,
             ca: enrolment.ca.clone(),
+            media_on: MediaOn::default(),
         })
     }
 }
@@ -216,20 +218,36 @@ impl Api {
         Err(problem(&reply_of(response).await?))
     }
 
-    /// Calls with an access token, and once more with a fresh one when the server refuses it.
+    /// The address of a path on the server.
+    pub(crate) fn url(&self, path: &str) -> String {
+        self.connection.url(path)
+    }
+
     async fn authorised(
         &self,
-        request: impl Fn(&Client) -> RequestBuilder,
+        request: impl Fn(&Client) -> RequestBuilder + Send,
         now: UnixMillis,
     ) -> Result<Reply, TabletError> {
+        let request = move |client: &Client| request(client).header(ACCEPT, ACCEPTED);
+        let response = self.authorised_response(request, now).await?;
+        reply_of(response).await
+    }
+
+    /// Calls with an access token, and once more with a fresh one when the server refuses it.
+    pub(crate) async fn authorised_response(
+        &self,
+        request: impl Fn(&Client) -> RequestBuilder + Send,
+        now: UnixMillis,
+    ) -> Result<Response, TabletError> {
         for fresh in [false, true] {
             if fresh {
                 *self.token.lock().await = None;
             }
             let token = self.token(now).await?;
-            let reply = call(request(&self.connection.client).bearer_auth(token)).await?;
-            if reply.status != StatusCode::UNAUTHORIZED.as_u16() || fresh {
-                return Ok(reply);
+            let request = request(&self.connection.client).bearer_auth(token);
+            let response = request.send().await.map_err(TabletError::Unreachable)?;
+            if response.status() != StatusCode::UNAUTHORIZED || fresh {
+                return Ok(response);
             }
         }
         unreachable!("the second turn returns")
@@ -273,11 +291,10 @@ fn compressed(body: &str) -> (Vec<u8>, Option<&'static str>) {
 }
 
 async fn call(request: RequestBuilder) -> Result<Reply, TabletError> {
-    let request = request.header(ACCEPT, "application/json, application/problem+json");
-    reply_of(request.send().await.map_err(TabletError::Unreachable)?).await
+    reply_of(request.header(ACCEPT, ACCEPTED).send().await.map_err(TabletError::Unreachable)?).await
 }
 
-async fn reply_of(mut response: Response) -> Result<Reply, TabletError> {
+pub(crate) async fn reply_of(mut response: Response) -> Result<Reply, TabletError> {
     let status = response.status().as_u16();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after_ms =
@@ -301,7 +318,7 @@ fn read<T: DeserializeOwned>(reply: &Reply) -> Result<T, TabletError> {
     serde_json::from_slice(&reply.body).map_err(|e| TabletError::Unreadable(e.to_string()))
 }
 
-fn problem(reply: &Reply) -> TabletError {
+pub(crate) fn problem(reply: &Reply) -> TabletError {
     let problem: Problem = serde_json::from_slice(&reply.body).unwrap_or_default();
     let name = problem.kind.rsplit('/').next().unwrap_or_default().to_owned();
     let title = if problem.detail.is_empty() { problem.title } else { problem.detail };

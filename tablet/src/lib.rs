@@ -12,6 +12,7 @@ mod forms;
 mod http;
 mod key;
 mod live;
+mod media;
 mod profile;
 mod tablet;
 
@@ -23,5 +24,8 @@ pub use forms::Forms;
 pub use http::{Api, Connection, Reply};
 pub use key::DeviceKey;
 pub use live::News;
-pub use profile::{Enrolment, Profile};
-pub use tablet::{SyncReport, Tablet};
+pub use media::{
+    Captured, Facts, MediaFolder, MediaNews, MediaStanding, Network, Size, Uploading, Why,
+};
+pub use profile::{Enrolment, MediaOn, Profile};
+pub use tablet::{Progress, SyncReport, Tablet};

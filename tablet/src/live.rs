@@ -48,6 +48,11 @@ impl News {
         Self { pokes, task }
     }
 
+    /// Whether there has been news, without waiting.
+    pub fn heard(&mut self) -> bool {
+        self.pokes.try_recv().is_ok()
+    }
+
     /// Waits for the next news.
     pub async fn next(&mut self) -> Option<Seq> {
         self.pokes.recv().await

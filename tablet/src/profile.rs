@@ -11,6 +11,17 @@ use sync_protocol::replica::Identity;
 /// The name of the profile's file in the folder of a tablet.
 const FILE: &str = "profile.json";
 
+/// Over which networks photos and videos travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MediaOn {
+    /// Over Wi-Fi only.
+    #[default]
+    Wifi,
+    /// Over mobile networks too.
+    Mobile,
+}
+
 /// What a person enters to enrol a tablet.
 #[derive(Clone, Debug)]
 pub struct Enrolment {
@@ -44,6 +55,9 @@ pub struct Profile {
     /// The certificate of the city's own authority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
+    /// Over which networks photos and videos travel.
+    #[serde(default)]
+    pub media_on: MediaOn,
 }
 
 impl Profile {

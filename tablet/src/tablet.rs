@@ -8,7 +8,8 @@ use crate::forms::Forms;
 use crate::http::{Api, Connection, Reply};
 use crate::key::DeviceKey;
 use crate::live::News;
-use crate::profile::{Enrolment, Profile};
+use crate::media::{MediaFolder, Queue, Turn, Uploader, Uploading};
+use crate::profile::{Enrolment, MediaOn, Profile};
 use std::collections::VecDeque;
 use std::fs::{File, TryLockError};
 use std::future::Future;
@@ -35,8 +36,11 @@ pub struct Tablet {
     dir: PathBuf,
     profile: Profile,
     key: Arc<DeviceKey>,
-    api: Api,
-    database: Database,
+    pub(crate) api: Api,
+    pub(crate) database: Database,
+    pub(crate) media: MediaFolder,
+    pub(crate) queue: Queue,
+    pub(crate) uploader: Uploader,
     replica: Replica,
     forms: Forms,
     clock: Arc<dyn Clock>,
@@ -57,6 +61,19 @@ pub struct SyncReport {
     pub answered: usize,
     /// Own changes that still wait.
     pub waiting: usize,
+    /// Photos and videos that were uploaded.
+    pub uploaded: usize,
+    /// Photos and videos that the server is still to get.
+    pub media_waiting: usize,
+}
+
+/// What a sync is at.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress<'a> {
+    /// An answer was applied, or did not come.
+    Text(&'a Replica),
+    /// An upload has moved, or did not.
+    Media(Uploading),
 }
 
 impl Tablet {
@@ -107,6 +124,8 @@ impl Tablet {
         } else {
             Replica::open(rows, key.secret(), &mut OsChance)?
         };
+        let media = MediaFolder::open(dir)?;
+        let queue = Queue::open(&mut database).await?;
         let forms = match database.bundle().await? {
             Some(text) => Forms::read(&text)?,
             None => Forms::default(),
@@ -117,6 +136,9 @@ impl Tablet {
             profile,
             key,
             database,
+            media,
+            queue,
+            uploader: Uploader::default(),
             replica,
             forms,
             clock,
@@ -129,6 +151,7 @@ impl Tablet {
         };
         tablet.execute(step).await?;
         tablet.input(Input::Start).await?;
+        tablet.sweep_unnamed().await?;
         Ok(tablet)
     }
 
@@ -145,6 +168,12 @@ impl Tablet {
     /// The forms on this tablet.
     pub const fn forms(&self) -> &Forms {
         &self.forms
+    }
+
+    /// Says over which networks photos and videos travel.
+    pub fn set_media_on(&mut self, media_on: MediaOn) -> Result<(), TabletError> {
+        self.profile.media_on = media_on;
+        self.profile.write(&self.dir)
     }
 
     /// The folder of this tablet.
@@ -185,15 +214,42 @@ impl Tablet {
         RecordId(uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid())
     }
 
-    /// Syncs until nothing waits any more; `progress` is called after every answer.
+    /// Syncs until nothing waits any more: text first, then the photos and videos that the server needs, as far as the
+    /// network may carry them. `progress` is called after every answer.
     pub async fn sync(
         &mut self,
-        mut progress: impl FnMut(&Replica) + Send,
+        mut progress: impl FnMut(Progress<'_>) + Send,
     ) -> Result<SyncReport, TabletError> {
         let before = self.replica.outbox_len();
         let mut report = SyncReport::default();
-        let mut failures = 0;
+        self.uploader.text_through = false;
         self.input(Input::Network(true)).await?;
+        let mut waits = None;
+        loop {
+            self.sync_text(&mut report, &mut progress).await?;
+            if waits.is_some() || self.next_upload().is_none() {
+                break;
+            }
+            waits = self.upload_all(&mut report, &mut progress).await?;
+        }
+        self.input(Input::Network(false)).await?;
+        report.waiting = self.replica.outbox_len();
+        report.answered = before.saturating_sub(report.waiting);
+        report.media_waiting = self.replica.unsent_blobs();
+        match waits {
+            Some(why) if report.media_waiting > 0 => {
+                Err(TabletError::MediaWaits { waiting: report.media_waiting, why })
+            }
+            Some(_) | None => Ok(report),
+        }
+    }
+
+    async fn sync_text(
+        &mut self,
+        report: &mut SyncReport,
+        progress: &mut (impl FnMut(Progress<'_>) + Send),
+    ) -> Result<(), TabletError> {
+        let mut failures = 0;
         loop {
             if self.deliver().await? {
                 match self.failure.take() {
@@ -206,7 +262,7 @@ impl Tablet {
                     }
                     Some(_) => failures += 1,
                 }
-                progress(&self.replica);
+                progress(Progress::Text(&self.replica));
             } else if !self.replica.calls_for_sync() {
                 break;
             } else if self.wait() > PATIENCE {
@@ -218,14 +274,37 @@ impl Tablet {
                 self.input(Input::Tick).await?;
             }
         }
-        self.fetch_bundle().await?;
-        self.input(Input::Network(false)).await?;
-        report.waiting = self.replica.outbox_len();
-        report.answered = before.saturating_sub(report.waiting);
-        Ok(report)
+        self.fetch_bundle().await
     }
 
-    /// Stays in step with the server until `stop`; `progress` is called after every answer.
+    /// Uploads what the server needs; tells why something has to wait for longer than a person does.
+    async fn upload_all(
+        &mut self,
+        report: &mut SyncReport,
+        progress: &mut (impl FnMut(Progress<'_>) + Send),
+    ) -> Result<Option<String>, TabletError> {
+        let mut failures = 0;
+        while let Some((blob, wait)) = self.next_upload() {
+            if wait > PATIENCE {
+                return Ok(Some(format!("they are tried again in {} s", wait.as_secs())));
+            }
+            tokio::time::sleep(wait).await;
+            match self.upload_step(blob).await? {
+                Turn::Finished => (report.uploaded, failures) = (report.uploaded + 1, 0),
+                Turn::Moved => failures = 0,
+                Turn::Asked | Turn::GivenUp => {}
+                Turn::Failed(why) if failures == FAILURES_MAX => return Ok(Some(why)),
+                Turn::Failed(_) => failures += 1,
+            }
+            if let Some(uploading) = self.uploading() {
+                progress(Progress::Media(uploading));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stays in step with the server until `stop`; `progress` is called after every answer. Between two pieces of a photo
+    /// or a video everything else has its turn.
     pub async fn watch(
         &mut self,
         mut progress: impl FnMut(&mut Self) + Send,
@@ -242,7 +321,20 @@ impl Tablet {
             if self.fetch_bundle().await.is_err() {
                 self.bundle_wanted = None;
             }
-            let wait = self.wait();
+            let mut wait = self.wait();
+            match self.next_upload() {
+                Some((blob, Duration::ZERO)) => {
+                    tokio::select! {
+                        () = &mut stop => return self.input(Input::Network(false)).await,
+                        turn = self.upload_step(blob) => turn.map(drop)?,
+                    }
+                    progress(self);
+                    self.input(if news.heard() { Input::Poked } else { Input::Tick }).await?;
+                    continue;
+                }
+                Some((_, until)) => wait = wait.min(until),
+                None => {}
+            }
             tokio::select! {
                 () = &mut stop => return self.input(Input::Network(false)).await,
                 Some(_) = news.next() => self.input(Input::Poked).await?,
@@ -285,7 +377,7 @@ impl Tablet {
         self.input(Input::BundleStored { hash: &hash }).await
     }
 
-    async fn input(&mut self, input: Input<'_>) -> Result<(), TabletError> {
+    pub(crate) async fn input(&mut self, input: Input<'_>) -> Result<(), TabletError> {
         let reading = self.clock.read();
         let step = self.replica.step(input, &reading, &mut OsChance);
         self.execute(step).await
@@ -304,7 +396,18 @@ impl Tablet {
                     Output::Send { attempt, body } => self.sending = Some((attempt, body)),
                     Output::Wake { at_mono } => self.wake_at = Some(at_mono),
                     Output::FetchBundle { hash } => self.bundle_wanted = Some(hash),
+                    Output::Notice(Notice::BlobHad(sha256)) => {
+                        self.queue.remove(&mut self.database, sha256).await?;
+                        self.note(Notice::BlobHad(sha256));
+                    }
                     Output::Notice(notice) => self.note(notice),
+                    Output::DropBlob { sha256 } => {
+                        self.media.remove(sha256)?;
+                        self.queue.remove(&mut self.database, sha256).await?;
+                        let reading = self.clock.read();
+                        let dropped = Input::BlobDropped { sha256 };
+                        steps.push_back(self.replica.step(dropped, &reading, &mut OsChance));
+                    }
                     Output::Vacuum { round, reported } => {
                         self.database.vacuum(reported).await?;
                         let reading = self.clock.read();
@@ -329,6 +432,10 @@ impl Tablet {
     fn note(&mut self, notice: Notice) {
         if let Notice::Failed { status, why } = &notice {
             self.failure = Some((*status, why.clone()));
+            self.uploader.text_through = false;
+        }
+        if let Notice::Synced { more } = &notice {
+            self.uploader.text_through = !more;
         }
         if self.notices.len() == NOTICES_MAX {
             self.notices.pop_front();

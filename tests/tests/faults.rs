@@ -15,7 +15,7 @@ type Check = fn(&'static str) -> Checked;
 const LOAD: Duration = Duration::from_secs(3);
 
 /// Every fault and what catches it.
-const FAULTS: [(&str, Check); 14] = [
+const FAULTS: [(&str, Check); 15] = [
     ("acknowledge-before-commit", |fault| Box::pin(kills(fault))),
     ("plain-sequence", |_| Box::pin(two_servers())),
     ("head-row-not-last", |_| Box::pin(contended())),
@@ -29,6 +29,7 @@ const FAULTS: [(&str, Check); 14] = [
     ("prev-lease-always-accepted", |_| Box::pin(directed::a_copy_is_found())),
     ("read-scope-unchecked", |_| Box::pin(directed::a_foreign_record_is_not_shown())),
     ("window-deduplication", |_| Box::pin(directed::a_change_is_known_for_ever())),
+    ("a-change-fails", |_| Box::pin(directed::a_change_that_fails_is_kept_unread())),
     ("early-gone-forgotten", |_| Box::pin(directed::what_was_replaced_early_stays_replaced())),
 ];
 

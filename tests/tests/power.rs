@@ -33,7 +33,7 @@ async fn power_cuts_lose_nothing_that_was_acknowledged() -> TestResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_does_not_sync_is_found() -> TestResult {
-    let Some(report) = played("synchronous_normal", CUTS).await? else { return Ok(()) };
+    let Some(report) = played("synchronous_dropped", CUTS).await? else { return Ok(()) };
     assert!(report.wrongs.iter().any(|wrong| wrong.contains("LOST")), "{:?}", report.wrongs);
     Ok(())
 }

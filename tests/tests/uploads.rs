@@ -1,7 +1,7 @@
 //! A thousand uploads through every fault, to servers that are killed: all bytes arrive as they were taken.
 
 use genba_tests::crash::postgres::Postgres;
-use genba_tests::uploads::campaign::{Plan, Report, run};
+use genba_tests::uploads::campaign::{Place, Plan, Report, run};
 use storage::testing::{Folder, TestResult};
 
 /// What the campaigns throw at uploads; each must have happened.
@@ -21,7 +21,8 @@ const FAULTS: [&str; 9] = [
 async fn four_hundred_uploads_to_one_server_that_is_killed() -> TestResult {
     let folder = Folder::new("uploads-sqlite")?;
     let database_url = format!("sqlite:{}/genba.db", folder.path().display());
-    let plan = Plan { database_url, uploads: 400, nodes: 1, kills: 5, seed: seed() };
+    let plan =
+        Plan { database_url, uploads: 400, nodes: 1, kills: 5, seed: seed(), place: Place::Folder };
     judged(&plan, &run(folder.path(), &plan).await?)
 }
 
@@ -30,7 +31,8 @@ async fn six_hundred_uploads_to_two_servers_that_are_killed() -> TestResult {
     let folder = Folder::new("uploads-postgres")?;
     let postgres = Postgres::start().await?;
     let database_url = postgres.create_database("uploads").await?;
-    let plan = Plan { database_url, uploads: 600, nodes: 2, kills: 5, seed: seed() };
+    let plan =
+        Plan { database_url, uploads: 600, nodes: 2, kills: 5, seed: seed(), place: Place::Folder };
     judged(&plan, &run(folder.path(), &plan).await?)
 }
 

@@ -1,7 +1,7 @@
 //! `genba admin …`: works on the database itself, beside a running server or without one. Answers are JSON lines.
 
 use super::say;
-use super::serve::open_store;
+use super::serve::{Missing, open_store};
 use crate::admin::users::NewUser;
 use crate::admin::{Actor, devices, forms, grants, import, tenants, users};
 use crate::auth::keyring;
@@ -189,8 +189,9 @@ impl Password {
 
 impl Admin {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<()> {
+        let missing = if self.creates() { Missing::Create } else { Missing::Refuse };
         let parts = Parts {
-            store: open_store(config).await?,
+            store: open_store(config, missing).await?,
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
             // No command touches photos or video.
@@ -202,6 +203,11 @@ impl Admin {
         state.store.close().await;
         say(&answer?.to_string());
         Ok(())
+    }
+
+    /// Whether the command begins a bureau, and with it a database where there is none.
+    const fn creates(&self) -> bool {
+        matches!(self, Self::TenantCreate { .. })
     }
 
     async fn act(self, state: &AppState) -> anyhow::Result<Value> {

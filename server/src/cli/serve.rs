@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use storage::{Options, Store, TenantRow};
+use storage::{Options, StorageError, Store, TenantRow};
 use sync_protocol::id::EpochId;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -51,7 +51,7 @@ impl Serve {
         telemetry::hush_panics();
         fault::plant_from_environment();
         let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
-        let store = open_store(&config).await?;
+        let store = open_store(&config, Missing::Create).await?;
         let objects = place::open(&config, &OsRandom).await?;
         let parts = Parts {
             store,
@@ -69,6 +69,7 @@ impl Serve {
             .with_context(|| format!("cannot listen on {}", state.config.listen.addr))?;
         let bound = listener.local_addr()?;
         crate::live::start(&state);
+        crate::media::collect::start(&state);
         let bounds = Bounds {
             head: Duration::from_millis(state.config.listen.header_timeout_ms),
             ..Bounds::default()
@@ -113,12 +114,29 @@ async fn stop(state: &AppState) {
     tracing::info!("stopped");
 }
 
+/// What becomes of a database that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// It is made.
+    Create,
+    /// The command ends, so that a forgotten setting leaves no stray file.
+    Refuse,
+}
+
 /// Opens the database of a configuration, and makes the tenants that it names and that are missing.
-pub(super) async fn open_store(config: &Config) -> anyhow::Result<Store> {
+pub(super) async fn open_store(config: &Config, missing: Missing) -> anyhow::Result<Store> {
     let mut options = Options::new(config.database.url.clone());
     options.read_connections = config.database.read_connections;
+    options.create = missing == Missing::Create;
     crash_point("start.before_migration");
-    let store = Store::open(&options).await.context("cannot open the database")?;
+    let opened = Store::open(&options).await;
+    let told = if matches!(opened, Err(StorageError::NoDatabase(_))) {
+        "cannot open the database: set GENBA_DATABASE_URL or --database-url, or begin one with \
+         `genba admin tenant-create` or `genba serve`"
+    } else {
+        "cannot open the database"
+    };
+    let store = opened.context(told)?;
     crash_point("start.after_migration");
     let (now, random) = (SystemClock.now(), &OsRandom as &dyn Random);
     let mut tx = store.write().await?;

@@ -1,6 +1,7 @@
 //! Typed bodies, query parameters and path segments, each refusal named.
 
 use super::body::Text;
+use super::misread::{misread, not_json};
 use super::strict;
 use crate::problem::ApiError;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
@@ -22,27 +23,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
 /// Reads a strict JSON text as a `T`.
 pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
-    strict::check(text).map_err(|error| ApiError::bad_body(told(&error)))?;
-    serde_json::from_str(text).map_err(|error| ApiError::bad_body(told(&error)))
-}
-
-/// What is wrong and where, without a word of the body itself.
-fn told(error: &serde_json::Error) -> String {
-    let what = error.to_string();
-    let kind = if what.contains("named twice") {
-        "a member is named twice"
-    } else if what.contains("nested too deeply") || what.contains("recursion limit") {
-        "nested too deeply"
-    } else if what.starts_with("missing field") {
-        return what.split(" at line").next().unwrap_or_default().to_owned();
-    } else if what.starts_with("unknown field") {
-        "a member that this call does not know"
-    } else if error.is_data() {
-        "a member is not of its form"
-    } else {
-        "not JSON"
-    };
-    format!("{kind}, at line {} column {}", error.line(), error.column())
+    strict::check(text).map_err(|error| {
+        // A member that is named twice has a name when the form knows it.
+        let told = error.to_string().contains("named twice").then(|| misread::<T>(text));
+        ApiError::bad_body(told.flatten().unwrap_or_else(|| not_json(&error)))
+    })?;
+    serde_json::from_str(text)
+        .map_err(|error| ApiError::bad_body(misread::<T>(text).unwrap_or_else(|| not_json(&error))))
 }
 
 /// Query parameters of type `T`.
@@ -87,10 +74,10 @@ mod tests {
     #[test]
     fn a_refusal_names_the_fault_and_never_quotes_the_body() {
         let cases = [
-            (r#"{"name":"a","secret":1}"#, "a member that this call does not know"),
-            ("{}", "missing field `name`"),
-            (r#"{"name":7}"#, "a member is not of its form"),
-            (r#"{"name":"a","name":"b"}"#, "named twice"),
+            (r#"{"name":"a","more":"secret"}"#, "`more` is not known"),
+            ("{}", "`name` is missing"),
+            (r#"{"name":7}"#, "`name` is not of its form"),
+            (r#"{"name":"a","name":"b"}"#, "`name` is named twice"),
             ("secret", "not JSON"),
         ];
         for (text, expected) in cases {
@@ -98,5 +85,9 @@ mod tests {
             assert!(error.contains(expected), "{text}: {error}");
             assert!(!error.contains("secret"), "{text}: {error}");
         }
+        let doubled = r#"{"secret":1,"secret":2}"#;
+        let error = read::<serde_json::Value>(doubled).expect_err(doubled).to_string();
+        assert!(error.contains("a member is named twice, at line 1"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
     }
 }

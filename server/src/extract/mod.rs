@@ -6,6 +6,7 @@ mod caller;
 mod inflate;
 mod json;
 mod members;
+mod misread;
 mod strict;
 
 pub use body::{BodyRule, SMALL_BODY_BYTES_MAX, Text, limits};
@@ -14,4 +15,5 @@ pub use caller::{AdminCaller, Caller, ConsoleCaller, Peer, Person, TabletCaller}
 pub use inflate::inflate;
 pub use json::{Json, Parameters, Segment};
 pub use members::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, page_rows, reason, word};
+pub(crate) use misread::misread;
 pub use strict::check;

@@ -4,6 +4,7 @@
 //! bytes follow it: the last one is written and claimed when the body has ended, and in the same transaction the upload
 //! is finished.
 
+use super::finish::finish;
 use super::hasher::Hasher;
 use super::inflow::{Cut, Inflow};
 use super::lease::{LEASE_MS, RENEW_MS};
@@ -16,8 +17,7 @@ use crate::problem::ApiError;
 use crate::state::AppState;
 use axum::body::Bytes;
 use std::time::Duration;
-use storage::{Blob, BlobState, Claim, Render, StorageError, Tx};
-use storage::{Upload, UploadLease, UploadPart, UploadState};
+use storage::{Claim, StorageError, Upload, UploadLease, UploadPart, UploadState};
 use sync_protocol::blob::{MediaType, SNIFF_BYTES};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, interval_at};
@@ -144,6 +144,7 @@ impl<'a> Intake<'a> {
         if last.bytes < TAIL_BYTES_MIN {
             let bytes = u64::try_from(last.bytes).unwrap_or_default();
             self.buffer = self.state.objects.read(&last.key, 0..bytes).await?.to_vec();
+            self.buffer.reserve_exact(self.room(self.buffer.len()));
             self.place = last.idx;
             self.known = last.idx > 0 || self.buffer.len() >= SNIFF_BYTES;
             self.outdated = Some(last.key);
@@ -187,7 +188,7 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// Whether the row is there.
+    /// Whether its row is there.
     pub(super) const fn has_begun(&self) -> bool {
         self.begun
     }
@@ -222,6 +223,12 @@ impl<'a> Intake<'a> {
         }
     }
 
+    /// How many bytes a part of which so many are there may still get.
+    fn room(&self, there: usize) -> usize {
+        let left = usize::try_from(self.row.bytes - self.come).unwrap_or(usize::MAX);
+        left.min(PART_BYTES_MAX - there)
+    }
+
     fn take(&mut self, bytes: Bytes) -> Result<(), ApiError> {
         let more = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
         if self.come.saturating_add(more) > self.row.bytes {
@@ -243,8 +250,7 @@ impl<'a> Intake<'a> {
                 cut = true;
             }
             if self.buffer.capacity() == 0 {
-                let left = usize::try_from(self.row.bytes - self.come).unwrap_or(usize::MAX);
-                self.buffer.reserve_exact(left.min(PART_BYTES_MAX));
+                self.buffer.reserve_exact(self.room(0));
             }
             let room = PART_BYTES_MAX - self.buffer.len();
             let piece = self.spare.split_to(self.spare.len().min(room));
@@ -370,7 +376,9 @@ impl<'a> Intake<'a> {
             tx.uploads().put_parts(&self.sender.tenant, row.id, &parts).await?;
         }
         if row.received == row.bytes {
-            self.finish(&mut tx, &mut row).await?;
+            let alone = !self.begun && parts.len() == 1;
+            finish(&mut tx, &self.sender.tenant, &mut row, alone, now).await?;
+            metrics::counter!("genba_uploads_finished_total").increment(1);
         }
         tx.commit().await?;
         crash_point("upload.claimed");
@@ -383,34 +391,6 @@ impl<'a> Intake<'a> {
             // What is not removed here is swept when the upload is closed.
             let _swept_later = self.state.objects.remove(&key).await;
         }
-        Ok(())
-    }
-
-    /// All bytes are durable and proven: the blob is there, and its sender has shown it.
-    async fn finish(&self, tx: &mut Tx, row: &mut Upload) -> Result<(), ApiError> {
-        let tenant = &self.sender.tenant;
-        let now = self.state.clock.now();
-        let blob = Blob {
-            sha256: row.sha256,
-            home: row.id,
-            bytes: row.bytes,
-            mime: row.mime.clone(),
-            state: BlobState::Have,
-            stored_at: now,
-            facts: None,
-            render: Render::Pending,
-            thumb: None,
-            screen: None,
-        };
-        let home = tx.blobs().show(tenant, &blob, row.user).await?;
-        tx.uploads().close(tenant, row.id, UploadState::Finished, now).await?;
-        // One object written by one call leaves nothing that would have to be swept.
-        if home && !self.begun && self.durable.len() == 1 {
-            tx.uploads().swept(tenant, row.id).await?;
-        }
-        row.state = UploadState::Finished;
-        row.lease = None;
-        metrics::counter!("genba_uploads_finished_total").increment(1);
         Ok(())
     }
 

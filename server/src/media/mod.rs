@@ -4,6 +4,8 @@
 //! it is there; a finished blob *is* the parts of the upload that brought it. So nothing is copied at the end, no object
 //! is ever changed, and what no row names can be removed.
 
+pub mod collect;
+mod finish;
 mod hasher;
 mod inflow;
 mod intake;
@@ -13,11 +15,14 @@ pub mod objects;
 
 pub mod place;
 pub mod quota;
+pub mod ranges;
+pub mod reading;
 pub mod render;
 mod sender;
 pub mod tus;
 pub mod upload;
 
+pub use finish::finish;
 pub use hasher::Hasher;
 pub use intake::{PART_BYTES_MAX, TAIL_BYTES_MIN};
 pub use metadata::Declared;

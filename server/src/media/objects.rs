@@ -7,15 +7,16 @@ use crate::problem::ApiError;
 use crate::random::Random;
 use aws_lc_rs::hmac;
 use axum::body::Bytes;
-use futures_util::{Stream, TryStreamExt as _};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
-use object_store::{Error as StoreError, GetOptions, ObjectStore, ObjectStoreExt as _, PutPayload};
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _, PutPayload};
 use std::error::Error;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::{StorageError, Store};
+use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::{Tenant, UploadId};
 
 /// How long one operation of the object store may take.
@@ -28,6 +29,9 @@ pub enum ObjectError {
     /// There is no such object.
     #[error("the object is gone")]
     Gone,
+    /// What was read is not what had been proven.
+    #[error("the object is damaged")]
+    Damaged,
     /// There is no room.
     #[error("the object store is full")]
     Full,
@@ -77,12 +81,24 @@ impl From<ObjectError> for ApiError {
                 metrics::counter!("genba_alarms_total", "alarm" => "object_missing").increment(1);
                 Self::StoreUnavailable
             }
+            ObjectError::Damaged => Self::caused(error),
             ObjectError::Unavailable(cause) => {
                 tracing::warn!(%cause, "the object store is unavailable");
                 Self::StoreUnavailable
             }
         }
     }
+}
+
+/// An object that lies in the store.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its name.
+    pub key: String,
+    /// The upload that its name names.
+    pub upload: Option<UploadId>,
+    /// When it was written, by the clock of the store.
+    pub written_at: UnixMillis,
 }
 
 /// The object store with the secret of its names.
@@ -107,9 +123,12 @@ impl Objects {
 
     /// What the names of all objects of an upload begin with.
     pub fn prefix(&self, tenant: &Tenant, upload: UploadId) -> String {
+        format!("{}/{}", self.tenant_key(tenant), upload.0.simple())
+    }
+
+    fn tenant_key(&self, tenant: &Tenant) -> String {
         let tag = hmac::sign(&self.secret, tenant.as_str().as_bytes());
-        let tenant: String = hex(tag.as_ref().get(..16).unwrap_or_default());
-        format!("{tenant}/{}", upload.0.simple())
+        hex(tag.as_ref().get(..16).unwrap_or_default())
     }
 
     /// A fresh name among the objects of an upload.
@@ -133,18 +152,6 @@ impl Objects {
         if whole { Ok(bytes) } else { Err(ObjectError::Gone) }
     }
 
-    /// Reads a range of an object piece by piece.
-    pub async fn stream(
-        &self,
-        key: &str,
-        range: Range<u64>,
-    ) -> Result<impl Stream<Item = Result<Bytes, ObjectError>> + Send + Unpin + use<>, ObjectError>
-    {
-        let options = GetOptions { range: Some(range.into()), ..GetOptions::default() };
-        let found = bounded(self.store.get_opts(&Path::from(key), options)).await?;
-        Ok(found.into_stream().map_err(ObjectError::from))
-    }
-
     /// The names of all objects of an upload.
     pub async fn list(
         &self,
@@ -154,6 +161,21 @@ impl Objects {
         let prefix = Path::from(self.prefix(tenant, upload));
         let found = self.store.list(Some(&prefix)).map_ok(|meta| meta.location.to_string());
         bounded(found.try_collect()).await
+    }
+
+    /// All objects of a tenant, as they are found.
+    pub fn all(&self, tenant: &Tenant) -> impl Stream<Item = Result<Found, ObjectError>> + use<> {
+        let prefix = Path::from(self.tenant_key(tenant));
+        self.store.list(Some(&prefix)).map(|found| {
+            let meta = found?;
+            let upload = meta.location.parts().nth(1);
+            let upload = upload.and_then(|part| uuid::Uuid::try_parse(part.as_ref()).ok());
+            Ok(Found {
+                key: meta.location.to_string(),
+                upload: upload.map(UploadId),
+                written_at: UnixMillis(meta.last_modified.timestamp_millis()),
+            })
+        })
     }
 
     /// Removes an object; one that is not there is removed already.

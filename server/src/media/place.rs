@@ -1,6 +1,7 @@
 //! Where photos and video lie: a folder, or a bucket of an S3 service. Opened and tried before the server serves.
 
 use crate::config::{Config, ConfigError, Objects as Settings, Secret};
+use crate::fault::planted;
 use crate::random::Random;
 use futures_util::TryStreamExt as _;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
@@ -16,10 +17,10 @@ use std::time::Duration;
 
 /// How often an operation on a bucket is tried again, and for how long.
 const RETRIES_MAX: usize = 2;
-const RETRY_MAX: Duration = Duration::from_secs(15);
+const RETRY_MAX: Duration = Duration::from_secs(10);
 /// How long a bucket may take to accept a connection, and to answer.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+const ANSWER_MAX: Duration = Duration::from_secs(55);
 /// How long a try of the place may take.
 const TRY_MAX: Duration = Duration::from_secs(20);
 
@@ -171,7 +172,8 @@ pub fn folder(path: &Path) -> Result<LocalFileSystem, PlaceError> {
     let make = || std::fs::create_dir_all(path);
     make().map_err(|cause| PlaceError::NoFolder { path: path.to_owned(), cause })?;
     let store = LocalFileSystem::new_with_prefix(path).map_err(PlaceError::Unusable)?;
-    Ok(store.with_fsync(true).with_automatic_cleanup(true))
+    let fsync = !planted("objects_unsynced");
+    Ok(store.with_fsync(fsync).with_automatic_cleanup(true))
 }
 
 fn s3(bucket: &str, endpoint: Option<&str>, settings: &Settings) -> Result<AmazonS3, PlaceError> {

@@ -9,6 +9,8 @@ use sync_protocol::clock::UnixMillis;
 
 /// The one version of tus that is spoken.
 pub const VERSION: &str = "1.0.0";
+/// Where uploads are created.
+pub const UPLOADS: &str = "/v1/uploads";
 /// The extensions that are spoken.
 pub const EXTENSIONS: &str = "creation,creation-with-upload,checksum,expiration,termination";
 /// The checksums that are checked.

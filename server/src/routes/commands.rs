@@ -1,4 +1,4 @@
-//! Commands on one record: move, seal, unseal, and the verdicts on what stands beside a seal.
+//! Commands on one record: move, state, seal, unseal, and the verdicts on what stands beside a seal.
 
 use super::made::Made;
 use crate::auth::admit::Access;
@@ -23,6 +23,14 @@ pub(super) fn routes() -> Vec<Route> {
             relocate,
         )
         .takes::<Move>()
+        .answers::<Made>(200),
+        Route::post(
+            "/v1/records/{id}/status",
+            person,
+            "Takes a record to another state, along the ways of its form.",
+            advance,
+        )
+        .takes::<Step>()
         .answers::<Made>(200),
         Route::post(
             "/v1/records/{id}/seal",
@@ -74,6 +82,34 @@ async fn relocate(
 ) -> Result<Answer<Made>, ApiError> {
     let id = command_id(&state, body.id);
     let command = Command::Move { user: caller.user, rec, id, to: body.to.into_iter().collect() };
+    Ok(Answer(state.sync.command(&caller.tenant, command).await?.into()))
+}
+
+/// Where a record goes in its form's order of states.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    /// Made by the client (UUIDv7): the same command sent twice is one.
+    #[schema(value_type = Option<String>)]
+    id: Option<ChangeId>,
+    /// The state.
+    to: String,
+    /// The reason; some steps ask for one. It is kept.
+    why: Option<String>,
+    /// The revision that the person saw.
+    #[schema(value_type = i64)]
+    seen_rv: Seq,
+}
+
+async fn advance(
+    caller: Person,
+    State(state): State<AppState>,
+    Segment(rec): Segment<RecordId>,
+    Json(body): Json<Step>,
+) -> Result<Answer<Made>, ApiError> {
+    let Step { id, to, why, seen_rv } = body;
+    let (id, why) = (command_id(&state, id), why.map(reason).transpose()?);
+    let command = Command::Status { user: caller.user, rec, id, to, why, seen_rv };
     Ok(Answer(state.sync.command(&caller.tenant, command).await?.into()))
 }
 

@@ -1,6 +1,5 @@
 //! What happens to every request, whatever its route: an id, a log line, the headers.
 
-use super::uploads::UPLOADS;
 use crate::media::tus;
 use crate::problem::Failure;
 use crate::state::AppState;
@@ -36,7 +35,7 @@ pub(super) async fn around(
     let elapsed = started.elapsed();
     span.in_scope(|| telemetry::told(method, &route, &response, elapsed));
     let mut response = finished(response, &id);
-    if route.starts_with(UPLOADS) {
+    if route.starts_with(tus::UPLOADS) {
         response.headers_mut().insert(tus::RESUMABLE, HeaderValue::from_static(tus::VERSION));
     }
     response

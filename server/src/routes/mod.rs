@@ -9,6 +9,7 @@ mod health;
 mod inboxes;
 mod live;
 mod made;
+mod media;
 mod openapi;
 mod records;
 mod registry;
@@ -43,6 +44,7 @@ pub fn all() -> Vec<Route> {
         records::routes(),
         commands::routes(),
         inboxes::routes(),
+        media::routes(),
         uploads::routes(),
         live::routes(),
         admin::routes(),

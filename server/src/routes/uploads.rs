@@ -3,6 +3,7 @@
 use crate::auth::admit::Access;
 use crate::bulkhead::Gate;
 use crate::extract::{Caller, Segment};
+use crate::media::tus::UPLOADS;
 use crate::media::{Sender, tus, upload};
 use crate::problem::ApiError;
 use crate::routes::Route;
@@ -14,9 +15,6 @@ use axum::response::{IntoResponse as _, Response};
 use storage::{Upload, UploadState};
 use sync_protocol::blob::VIDEO_BYTES_MAX;
 use sync_protocol::id::UploadId;
-
-/// Where uploads are.
-pub(super) const UPLOADS: &str = "/v1/uploads";
 
 pub(super) fn routes() -> Vec<Route> {
     const WHY: Access = Access::Open("what the protocol can do is public");

@@ -38,7 +38,7 @@ struct Told {
     mime: String,
     state: State,
     facts: Option<Box<RawValue>>,
-    render: Option<String>,
+    render: Option<&'static str>,
     clock_offset_ms: Option<i64>,
     author: Option<UserId>,
 }
@@ -91,7 +91,7 @@ fn tell(blob: BlobRef, reference: Option<RecordBlob>) -> Result<Told, ApiError> 
         mime,
         state: State::Have,
         facts: facts.map(RawValue::from_string).transpose().map_err(ApiError::caused)?,
-        render: Some(render),
+        render: Some(render.as_str()),
         ..told
     })
 }

@@ -5,9 +5,8 @@ use super::incoming::Incoming;
 use super::ingest::Push;
 use super::pull::Holdings;
 use crate::auth::access::Scope;
-use crate::extract::{BodyRule, TabletCaller, limits};
+use crate::extract::{BodyRule, TabletCaller, limits, misread};
 use crate::problem::ApiError;
-use serde_json::error::Category;
 use sync_protocol::blob::BlobHash;
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::EpochId;
@@ -30,7 +29,7 @@ impl<'a> Envelope<'a> {
     /// Reads an envelope within its bounds.
     pub(crate) fn read(text: &'a str) -> Result<Self, ApiError> {
         let request: SyncRequest<'a> =
-            serde_json::from_str(text).map_err(|error| ApiError::bad_body(told(&error)))?;
+            serde_json::from_str(text).map_err(|_| ApiError::bad_body(told(text)))?;
         if request.v != VERSION {
             return Err(ApiError::bad_body(format!("`v` is {VERSION}")));
         }
@@ -102,17 +101,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// What is wrong with an envelope, without quoting what it holds.
-fn told(error: &serde_json::Error) -> String {
-    let (line, column) = (error.line(), error.column());
-    match error.classify() {
-        Category::Data => {
-            format!(
-                "a member of the envelope is missing, unknown, doubled or of the wrong form (line {line}, column {column})"
-            )
-        }
-        Category::Io | Category::Syntax | Category::Eof => {
-            format!("not JSON (line {line}, column {column})")
-        }
-    }
+/// What is wrong with an envelope; it is read again for that, so that those without fault are read once.
+fn told(text: &str) -> String {
+    misread::<SyncRequest<'_>>(text).unwrap_or_else(|| "the envelope cannot be read".to_owned())
 }

@@ -15,6 +15,7 @@ mod ingest;
 mod pull;
 pub mod reading;
 pub mod rights;
+mod titles;
 mod writer;
 
 pub use command::{Command, Done};
@@ -32,7 +33,7 @@ use envelope::Envelope;
 use std::sync::Arc;
 use storage::Store;
 use sync_protocol::clock::UnixMillis;
-use sync_protocol::id::{ChangeId, EpochId, RecordType, Tenant};
+use sync_protocol::id::{ChangeId, EpochId, RecordType, Seq, Tenant};
 use sync_protocol::wire::Blobs;
 
 /// The name of the secret of cursors in the store.
@@ -66,7 +67,8 @@ impl Service {
         self.writers.command(tenant, command).await
     }
 
-    /// Takes note that a form was published: what waited for it is judged again.
+    /// Takes note that a form was published: what waited for it is judged again, piece by piece, so that tablets sync
+    /// in between.
     pub async fn form_published(
         &self,
         means: (&Store, UnixMillis),
@@ -75,7 +77,11 @@ impl Service {
     ) -> Result<(), ApiError> {
         let (store, now) = means;
         self.library.reload(store, tenant, now).await?;
-        self.writers.command(tenant, Command::FormPublished { kind }).await?;
+        let mut next = Some(Seq(0));
+        while let Some(after) = next {
+            let command = Command::FormPublished { kind: kind.clone(), after };
+            next = self.writers.command(tenant, command).await?.next;
+        }
         Ok(())
     }
 }

@@ -5,7 +5,7 @@
 use super::blobs::{self, Count};
 use super::command::{read_journal, seal_view};
 use super::desk::{LEFT_SCOPE, read_record};
-use super::rights;
+use super::{rights, titles};
 use crate::fault::planted;
 use crate::problem::ApiError;
 use crate::state::AppState;
@@ -86,14 +86,16 @@ pub async fn list(
     user: UserId,
     mut filter: ListFilter,
 ) -> Result<(Vec<Listed>, Option<Seq>), ApiError> {
+    let book = state.sync.library.book(&state.store, tenant, state.clock.now()).await?;
     let Desk { mut tx, readable, .. } = open(state, tenant, user).await?;
     filter.buckets = match filter.buckets.first() {
         Some(asked) if !readable.contains(asked) => return Ok((Vec::new(), None)),
         Some(_) => filter.buckets,
-        None => readable.into_iter().collect(),
+        None => readable.iter().cloned().collect(),
     };
     let asked = filter.flag.clone();
-    let rows = tx.records().list(tenant, &filter).await?;
+    let mut rows = tx.records().list(tenant, &filter).await?;
+    titles::resolve(&mut tx, tenant, &book, &readable, &mut rows).await?;
     let full = rows.len() >= usize::try_from(filter.limit).unwrap_or(usize::MAX);
     let next = rows.last().filter(|_| full).map(|row| row.rv);
     let is_shown = |row: &Listed| {
@@ -131,7 +133,9 @@ pub async fn show(
 ) -> Result<Value, ApiError> {
     let book = state.sync.library.book(&state.store, tenant, state.clock.now()).await?;
     let mut desk = open(state, tenant, user).await?;
-    let (row, buckets) = find(&mut desk, tenant, rec).await?;
+    let (mut row, buckets) = find(&mut desk, tenant, rec).await?;
+    let rows = std::slice::from_mut(&mut row);
+    titles::resolve(&mut desk.tx, tenant, &book, &desk.readable, rows).await?;
     let form =
         book.form(&row.type_).ok_or_else(|| ApiError::internal("a record without a form"))?;
     let record = read_record(&row)?;
@@ -259,6 +263,7 @@ pub async fn conflicts(
     let mut page: Vec<RecordRow> = found.into_values().rev().collect();
     let full = page.len() >= most;
     page.truncate(most);
+    titles::resolve(&mut tx, tenant, &book, &readable, &mut page).await?;
     let next = page.last().filter(|_| full).map(|row| row.rv);
     let media = blobs::counts(&mut tx, tenant, &page).await?;
     let mut records = Vec::with_capacity(page.len());

@@ -1,11 +1,13 @@
 //! Who may do what, and when they could: pure rules over effective-dated grants and placements.
 
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use storage::{Grant, Placement};
-use sync_protocol::change::{Change, Op};
+use sync_protocol::change::{Change, Op, Path};
 use sync_protocol::clock::UnixMillis;
-use sync_protocol::form::{Form, Role};
+use sync_protocol::form::{Form, Offline, Role};
 use sync_protocol::id::{Bucket, UserId};
+use sync_protocol::view::STATUS;
 
 /// How long after losing a right its holder's work is still applied: 90 days, in milliseconds.
 pub const LATE_WRITE_MS: i64 = 90 * 24 * 3_600 * 1_000;
@@ -110,6 +112,9 @@ fn allows_op(op: &Op, form: &Form, roles: &BTreeSet<Role>) -> bool {
         roles.iter().any(|role| form.may_write(field, cell, *role))
     };
     match op {
+        Op::Set { path: Path::Field(field), value, .. } if field == STATUS => {
+            may_advance(form, value, roles)
+        }
         Op::Set { path, .. } => may(path.field(), path.cell()),
         Op::Add { at, .. } | Op::Rem { at, .. } | Op::Pos { at, .. } => may(&at.field, None),
         Op::New { .. } | Op::Del { .. } | Op::Undel { .. } => {
@@ -121,6 +126,18 @@ fn allows_op(op: &Op, form: &Form, roles: &BTreeSet<Role>) -> bool {
         | Op::Accept { .. }
         | Op::Aside { .. } => false,
     }
+}
+
+/// Whether a change of one of these roles may take a record along this step; others are commands.
+fn may_advance(form: &Form, value: &Value, roles: &BTreeSet<Role>) -> bool {
+    let state = |member: &str| value.get(member).and_then(Value::as_str);
+    let (Some(statuses), Some(from), Some(to)) = (&form.statuses, state("from"), state("to"))
+    else {
+        return false;
+    };
+    statuses.transition(from, to).is_some_and(|way| {
+        way.offline == Offline::Yes && way.roles.iter().any(|role| roles.contains(role))
+    })
 }
 
 /// Every user's grants, by user.

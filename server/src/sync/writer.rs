@@ -36,6 +36,9 @@ const FAILED_MAX: usize = 10_000;
 /// How late the fault `acknowledge-before-commit` commits.
 const COMMIT_DELAY: Duration = Duration::from_millis(20);
 
+/// At what the fault `a-change-fails` fails.
+const POISON: &str = "genba-poison";
+
 /// What the writers need of the server.
 #[derive(Clone, Debug)]
 pub struct Means {
@@ -200,6 +203,9 @@ impl Writer {
             let room = Room { tenant: &tenant, book: &book, random: &*means.random, now };
             let mut tx = means.store.write().await?;
             crash_point("push.begun");
+            if planted("a-change-fails") && !unread && pushes.iter().any(holds_poison) {
+                return Err(ApiError::internal("a planted fault"));
+            }
             let Ingested { receipts, head, buckets } =
                 ingest(&mut tx, room, &pushes, unread).await?;
             if planted("acknowledge-before-commit") {
@@ -240,6 +246,11 @@ impl Writer {
         });
         work.await.map_err(ApiError::caused)?
     }
+}
+
+/// Whether a push holds the word at which the fault `a-change-fails` fails.
+fn holds_poison(push: &Push) -> bool {
+    push.changes.iter().any(|change| change.text.contains(POISON))
 }
 
 /// Takes what is waiting, within the bounds of a group; a command ends it and comes next.

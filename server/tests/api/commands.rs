@@ -143,6 +143,26 @@ fn what_cannot_be_done_is_said() -> TestResult {
 }
 
 #[test]
+fn a_command_makes_no_database_by_accident() -> TestResult {
+    let desk = Desk::new()?;
+    for arguments in [
+        "admin devices --tenant fire",
+        "admin keys-rotate",
+        "admin user-create --tenant fire --login mori --name Mori",
+        "admin devices --tenant fire --database-url sqlite:elsewhere.db",
+    ] {
+        let refusal = desk.refusal(arguments, "")?;
+        for told in ["there is no database at ", "GENBA_DATABASE_URL", "genba serve"] {
+            assert!(refusal.contains(told), "{arguments}: {refusal}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(&desk.dir)?.count(), 0, "no file was made");
+    desk.answer(TENANT, "")?;
+    desk.answer("admin devices --tenant fire", "")?;
+    Ok(())
+}
+
+#[test]
 fn the_description_is_printed_and_the_defaults_hold() -> TestResult {
     let desk = Desk::new()?;
     assert_eq!(desk.answer("openapi", "")?, server::routes::document());

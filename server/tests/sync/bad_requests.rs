@@ -37,64 +37,72 @@ async fn bad_envelopes_are_named(store: Store) -> TestResult {
     mori.sync(&world, &[]).await;
     let good = mori.envelope(&world);
     let remove = Value::from("remove");
-    for (at, value) in [
-        ("/v", json!(2)),
-        ("/v", json!("1")),
-        ("/v", json!(-1)),
-        ("/v", remove.clone()),
-        ("/replica", json!("x")),
-        ("/replica", Value::Null),
-        ("/replica", remove.clone()),
-        ("/replica", json!("0199000A-0000-7000-8000-000000000001")),
-        ("/attempt", json!(7)),
-        ("/attempt", remove.clone()),
-        ("/lease", json!("x")),
-        ("/lease", json!(7)),
-        ("/clock", remove.clone()),
-        ("/clock", json!(7)),
-        ("/clock/now", json!("2026-11-22T14:03:11Z")),
-        ("/clock/now", json!("2026-11-22T23:03:11.201+09:00")),
-        ("/clock/mono", json!(1.5)),
-        ("/clock/mono", json!(1e30)),
-        ("/clock/boot", json!(1)),
-        ("/epoch", json!("x")),
-        ("/epoch", json!(1)),
-        ("/cursor", json!(7)),
-        ("/have", json!("x")),
-        ("/have", json!(["station"])),
-        ("/have", json!([7])),
-        ("/have", Value::Null),
-        ("/have", json!([[[[[["x"]]]]]])),
-        ("/snap", json!([SOUTH])),
-        ("/snap", json!([{ "bucket": SOUTH, "token": 7 }])),
-        ("/snap", json!([{ "bucket": SOUTH, "token": null, "more": 1 }])),
-        ("/push", remove.clone()),
-        ("/push", json!([])),
-        ("/push/from", json!("1")),
-        ("/push/from", remove.clone()),
-        ("/push/from", json!(1.5)),
-        ("/push/from", json!(9_223_372_036_854_775_808_u64)),
-        ("/push/changes", json!({})),
-        ("/push/changes", json!("x")),
-        ("/push/stamps", json!({ "x": 1 })),
-        ("/push/stamps", json!({ "01990000-0000-7000-8000-000000000001": "x" })),
-        ("/push/more", json!(1)),
-        ("/purged", json!([{ "bucket": SOUTH }])),
-        ("/purged", json!([{ "bucket": "x", "at": 1 }])),
-        ("/open", json!(["x"])),
-        ("/open", json!([7])),
-        ("/blobs", json!("x")),
-        ("/blobs", Value::Null),
-        ("/blobs", json!([7])),
-        ("/blobs", json!(["x"])),
-        ("/blobs", json!(["A".repeat(64)])),
-        ("/blobs", json!(["0".repeat(63)])),
-        ("/blobs", json!([format!("sha256:{}", "0".repeat(64))])),
-        ("/want", json!({ "max_bytes": -1 })),
-        ("/want", json!({ "max_bytes": "x" })),
-        ("/want", json!({ "sums": 1 })),
-        ("/want", json!({ "everything": true })),
-        ("/extra", json!(1)),
+    for (at, value, told) in [
+        ("/v", json!(2), "`v` is 1"),
+        ("/v", json!("1"), "`v` is not of its form"),
+        ("/v", json!(-1), "`v` is not of its form"),
+        ("/v", remove.clone(), "`v` is missing"),
+        ("/replica", json!("x"), "`replica` is not of its form"),
+        ("/replica", Value::Null, "`replica` is not of its form"),
+        ("/replica", remove.clone(), "`replica` is missing"),
+        ("/replica", json!("0199000A-0000-7000-8000-000000000001"), "`replica` is not of its form"),
+        ("/attempt", json!(7), "`attempt` is not of its form"),
+        ("/attempt", remove.clone(), "`attempt` is missing"),
+        ("/lease", json!("x"), "`lease` is not of its form"),
+        ("/lease", json!(7), "`lease` is not of its form"),
+        ("/clock", remove.clone(), "`clock` is missing"),
+        ("/clock", json!(7), "`clock` is not of its form"),
+        ("/clock/now", json!("2026-11-22T14:03:11Z"), "`clock.now` is not of its form"),
+        ("/clock/now", json!("2026-11-22T23:03:11.201+09:00"), "`clock.now` is not of its form"),
+        ("/clock/mono", json!(1.5), "`clock.mono` is not of its form"),
+        ("/clock/mono", json!(1e30), "`clock.mono` is not of its form"),
+        ("/clock/boot", json!(1), "`clock.boot` is not of its form"),
+        ("/epoch", json!("x"), "`epoch` is not of its form"),
+        ("/epoch", json!(1), "`epoch` is not of its form"),
+        ("/cursor", json!(7), "`cursor` is not of its form"),
+        ("/have", json!("x"), "`have` is not of its form"),
+        ("/have", json!(["station"]), "`have[0]` is not of its form"),
+        ("/have", json!([7]), "`have[0]` is not of its form"),
+        ("/have", Value::Null, "`have` is not of its form"),
+        ("/have", json!([[[[[["x"]]]]]]), "`have[0]` is not of its form"),
+        ("/snap", json!([SOUTH]), "`snap[0]` is not of its form"),
+        ("/snap", json!([{ "bucket": SOUTH, "token": 7 }]), "`snap[0].token` is not of its form"),
+        (
+            "/snap",
+            json!([{ "bucket": SOUTH, "token": null, "more": 1 }]),
+            "`snap[0].more` is not known",
+        ),
+        ("/push", remove.clone(), "`push` is missing"),
+        ("/push", json!([]), "`push` is not of its form"),
+        ("/push/from", json!("1"), "`push.from` is not of its form"),
+        ("/push/from", remove.clone(), "`push.from` is missing"),
+        ("/push/from", json!(1.5), "`push.from` is not of its form"),
+        ("/push/from", json!(9_223_372_036_854_775_808_u64), "`push.from` is not of its form"),
+        ("/push/changes", json!({}), "`push.changes` is not of its form"),
+        ("/push/changes", json!("x"), "`push.changes` is not of its form"),
+        ("/push/stamps", json!({ "x": 1 }), "`push.stamps"),
+        (
+            "/push/stamps",
+            json!({ "01990000-0000-7000-8000-000000000001": "x" }),
+            "`push.stamps.01990000-0000-7000-8000-000000000001` is not of its form",
+        ),
+        ("/push/more", json!(1), "`push.more` is not known"),
+        ("/purged", json!([{ "bucket": SOUTH }]), "`purged[0].at` is missing"),
+        ("/purged", json!([{ "bucket": "x", "at": 1 }]), "`purged[0].bucket` is not of its form"),
+        ("/open", json!(["x"]), "`open[0]` is not of its form"),
+        ("/open", json!([7]), "`open[0]` is not of its form"),
+        ("/blobs", json!("x"), "`blobs` is not of its form"),
+        ("/blobs", Value::Null, "`blobs` is not of its form"),
+        ("/blobs", json!([7]), "`blobs[0]` is not of its form"),
+        ("/blobs", json!(["x"]), "`blobs[0]` is not of its form"),
+        ("/blobs", json!(["A".repeat(64)]), "`blobs[0]` is not of its form"),
+        ("/blobs", json!(["0".repeat(63)]), "`blobs[0]` is not of its form"),
+        ("/blobs", json!([format!("sha256:{}", "0".repeat(64))]), "`blobs[0]` is not of its form"),
+        ("/want", json!({ "max_bytes": -1 }), "`want.max_bytes` is not of its form"),
+        ("/want", json!({ "max_bytes": "x" }), "`want.max_bytes` is not of its form"),
+        ("/want", json!({ "sums": 1 }), "`want.sums` is not of its form"),
+        ("/want", json!({ "everything": true }), "`want.everything` is not known"),
+        ("/extra", json!(1), "`extra` is not known"),
     ] {
         let mut bad = good.clone();
         let (parent, name) = at.rsplit_once('/').ok_or("a path")?;
@@ -107,6 +115,8 @@ async fn bad_envelopes_are_named(store: Store) -> TestResult {
         let answer = world.post_sync(&mori, bad.to_string()).await;
         assert_eq!(answer.problem(), (400, "bad-body".to_owned()), "{at} {value}: {}", answer.text);
         assert_eq!(answer.headers[header::CONTENT_TYPE], "application/problem+json");
+        let detail = answer.json()["detail"].to_string();
+        assert!(detail.contains(told), "{at} {value}: {detail}");
     }
     assert_eq!(world.head().await?, 0);
     mori.sync(&world, &[]).await;
@@ -119,16 +129,22 @@ async fn a_member_named_twice_is_refused(store: Store) -> TestResult {
     let good = mori.envelope(&world).to_string();
     let id = world.id();
     let stamps = format!("\"stamps\":{{\"{id}\":1,\"{id}\":2}},\"changes\"");
-    for bad in [
-        good.replacen("{\"", "{\"v\":1,\"", 1),
-        good.replace("\"from\"", "\"from\":1,\"from\""),
-        good.replace("\"boot\"", "\"boot\":\"b\",\"boot\""),
-        good.replace("\"changes\"", "\"changes\":[],\"changes\""),
-        good.replace("\"changes\"", &stamps),
-        good.replacen('{', "{\"\\u0076\":1,", 1),
+    for (bad, told) in [
+        (good.replacen("{\"", "{\"v\":1,\"", 1), "`v` is named twice"),
+        (good.replace("\"from\"", "\"from\":1,\"from\""), "`push.from` is named twice"),
+        (good.replace("\"boot\"", "\"boot\":\"b\",\"boot\""), "`clock.boot` is named twice"),
+        (
+            good.replace("\"changes\"", "\"changes\":[],\"changes\""),
+            "`push.changes` is named twice",
+        ),
+        (good.replace("\"changes\"", &stamps), "`push.stamps` is not of its form"),
+        (good.replacen('{', "{\"\\u0076\":1,", 1), "`v` is named twice"),
     ] {
         assert_ne!(bad, good);
-        world.post_sync(&mori, bad).await.refused(400, "bad-body");
+        let answer = world.post_sync(&mori, bad).await;
+        answer.refused(400, "bad-body");
+        let detail = answer.json()["detail"].to_string();
+        assert!(detail.contains(told), "{told}: {detail}");
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ storage::on_both!(
     lists_are_filtered,
     lists_come_in_pages,
     a_list_shows_what_the_reader_may_see,
+    a_title_that_is_a_reference_is_read_by_who_may_see_the_record,
     history_comes_in_pages,
     disagreements_are_in_the_inbox_until_resolved,
     a_deletion_that_saw_everything_hides_the_record,
@@ -103,6 +104,62 @@ async fn a_list_shows_what_the_reader_may_see(store: Store) -> TestResult {
     let nowhere = world.get(&north, &format!("/v1/records/{}", world.id())).await;
     there.refused(404, "not-found");
     assert_eq!(there.text, nowhere.text);
+    Ok(())
+}
+
+/// A form whose title is a reference, to a visit or to another of its kind.
+const ORDER: &str = r#"{
+  "type": "order", "version": 1, "ja": "指示", "en": "Order", "title": "visit",
+  "home": {"bucket": ["station"]}, "write": ["inspector"],
+  "sections": [{"code": "A", "ja": "甲", "en": "A"}],
+  "fields": [
+    {"path": "visit", "section": "A", "kind": "ref", "ja": "記録", "en": "Record", "to": ["visit", "order"]},
+    {"path": "grade", "section": "A", "kind": "choice", "ja": "程度", "en": "Grade", "merge": "strict", "choices": [
+      {"code": "serious", "ja": "重大", "en": "Serious", "rank": 2}, {"code": "minor", "ja": "軽微", "en": "Minor", "rank": 1}]}]
+}"#;
+
+async fn a_title_that_is_a_reference_is_read_by_who_may_see_the_record(store: Store) -> TestResult {
+    let world = World::new(store).await?;
+    world.publish(ORDER).await?;
+    let mut mori = world.inspector("mori").await?;
+    world.grant(mori.user, NORTH, Role::Inspector).await?;
+    let abe = world.person("abe", SOUTH, Role::Inspector).await?;
+    let (near, far) = (world.new_visit(&mori, SOUTH), world.new_visit(&mori, NORTH));
+    let order = |to: Value| {
+        let ops = json!([{ "o": "new", "in": SOUTH }, set("visit", to, &[])]);
+        world.draft(&mori, &world.id(), ops).with(json!({ "type": "order", "sv": 1 }))
+    };
+    let of_near = order(json!(near.rec()));
+    let orders = [
+        (&of_near, json!("first"), json!("first")),
+        (&order(json!(far.rec())), json!("first"), Value::Null),
+        (&order(json!(world.id())), Value::Null, Value::Null),
+        (&order(json!(of_near.rec())), Value::Null, Value::Null),
+        (&order(json!("no id")), Value::Null, Value::Null),
+    ];
+    let drafts: Vec<&Draft> =
+        [&near, &far].into_iter().chain(orders.iter().map(|(order, ..)| *order)).collect();
+    assert!(outcomes(&mori.sync(&world, &drafts).await).iter().all(|told| told == "ok"));
+    for (reader, shows_far) in [(&mori, true), (&abe, false)] {
+        let listed = world.get(reader, "/v1/records?type=order").await.ok();
+        for (order, all, south) in &orders {
+            let expected = if shows_far { all } else { south };
+            let row = items(&listed["records"]).into_iter().find(|row| row["rec"] == order.rec());
+            assert_eq!(row.ok_or("listed")?["title"], *expected);
+            assert_eq!(world.record(reader, &order.rec()).await["title"], *expected);
+        }
+    }
+    let of_far = orders[1].0;
+    let grade = |value: &str| {
+        let grade = world.draft(&mori, &of_far.rec(), json!([set("grade", value, &[])]));
+        grade.with(json!({ "type": "order", "sv": 1 }))
+    };
+    let grades = [grade("serious"), grade("minor")];
+    assert_eq!(outcomes(&mori.sync(&world, &grades.each_ref()).await), ["ok", "ok"]);
+    for (reader, expected) in [(&mori, json!("first")), (&abe, Value::Null)] {
+        let inbox = world.get(reader, "/v1/conflicts").await.ok();
+        assert_eq!(inbox["records"][0]["record"]["title"], expected);
+    }
     Ok(())
 }
 

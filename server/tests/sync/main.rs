@@ -17,6 +17,7 @@ mod pull;
 mod quarantine;
 mod scenes;
 mod seals;
+mod status;
 mod support;
 mod times;
 mod waiting;

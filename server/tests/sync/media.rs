@@ -6,10 +6,10 @@ use crate::support::{
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use storage::Store;
-use storage::testing::show_blob;
+use storage::{Blob, BlobState, Render, Store};
 use sync_protocol::blob::{BlobHash, BlobRef, PHOTO_BYTES_MAX};
 use sync_protocol::form::Role;
+use sync_protocol::id::UploadId;
 use sync_protocol::value::hash_of;
 
 storage::on_both!(
@@ -17,6 +17,8 @@ storage::on_both!(
     bytes_may_come_before_the_change_that_names_them,
     a_repeated_change_says_nothing_new,
     a_quarantined_change_asks_for_its_blobs_too,
+    what_comes_before_its_record_is_noted_when_it_is_applied,
+    nobodys_reference_stands_in_the_way_of_anothers,
     knowing_a_hash_gives_nothing,
     tenants_know_nothing_of_each_others_blobs,
     a_device_that_deposits_is_told_nothing,
@@ -50,9 +52,21 @@ fn with_photos(world: &World, author: &Tablet, bucket: &str, names: &[&str]) -> 
 
 /// What a finished upload of a photo by the tablet's user leaves behind.
 async fn show(world: &World, who: &Tablet, name: &str) -> TestResult {
-    let blob = BlobRef::read(&photo(name)).ok_or("a photo")?;
+    let photo = BlobRef::read(&photo(name)).ok_or("a photo")?;
+    let blob = Blob {
+        sha256: photo.sha256.0,
+        home: UploadId(world.id().parse()?),
+        bytes: i64::try_from(photo.bytes)?,
+        mime: photo.kind.mime().to_owned(),
+        state: BlobState::Have,
+        stored_at: world.now(),
+        facts: None,
+        render: Render::Pending,
+        thumb: None,
+        screen: None,
+    };
     let mut tx = world.state.store.write().await?;
-    show_blob(&mut tx, &tenant(&who.place), who.user, blob, world.now()).await?;
+    tx.blobs().show(&tenant(&who.place), &blob, who.user).await?;
     Ok(tx.commit().await?)
 }
 
@@ -131,6 +145,40 @@ async fn a_quarantined_change_asks_for_its_blobs_too(store: Store) -> TestResult
     let boss = world.person("sato", NORTH, Role::Supervisor).await?;
     world.release(&boss, &waiting["results"][0]).await.ok();
     assert_eq!(ask(&world, &mut mori, &["a", "b"], &[]).await["blobs"], told(&["b"], &["a"]));
+    let shown = world.record(&boss, &visit.rec()).await;
+    assert_eq!(media_of(&shown, &[]).0, "1 of 2", "what is released counts");
+    let offset = &shown["media"]["blobs"][0]["clock_offset_ms"];
+    assert_eq!(offset, &json!(0), "as it was when the change came");
+    Ok(())
+}
+
+async fn what_comes_before_its_record_is_noted_when_it_is_applied(store: Store) -> TestResult {
+    let world = World::new(store).await?;
+    let mut mori = world.inspector("mori").await?;
+    let visit = world.new_visit(&mori, SOUTH);
+    let early = world.draft(&mori, &visit.rec(), json!([add("a", &photo("a"))]));
+    let answer = ask(&world, &mut mori, &["a"], &[&early, &visit]).await;
+    assert_eq!(outcomes(&answer), ["ok", "ok"]);
+    assert_eq!(answer["blobs"], told(&["a"], &[]));
+    show(&world, &mori, "a").await?;
+    let shown = world.record(&mori, &visit.rec()).await;
+    assert_eq!(media_of(&shown, &["a"]), ("1 of 1".into(), vec!["a have".into()]));
+    Ok(())
+}
+
+async fn nobodys_reference_stands_in_the_way_of_anothers(store: Store) -> TestResult {
+    let world = World::new(store).await?;
+    let mut mori = world.inspector("mori").await?;
+    let mut hara = world.inspector("hara").await?;
+    let visit = with_photos(&world, &mori, SOUTH, &["a"]);
+    ask(&world, &mut mori, &[], &[&visit]).await;
+    let reused = visit.with(json!({ "by": hara.user }));
+    let answer = ask(&world, &mut hara, &["a"], &[&reused]).await;
+    assert_eq!(outcomes(&answer), ["quarantined id_reuse"]);
+    assert_eq!(answer["blobs"], told(&["a"], &[]), "it is kept, so its bytes are asked for");
+    show(&world, &hara, "a").await?;
+    let shown = world.record(&mori, &visit.rec()).await;
+    assert_eq!(media_of(&shown, &["a"]).0, "0 of 1", "what is not applied holds nothing");
     Ok(())
 }
 
@@ -251,7 +299,7 @@ async fn a_record_tells_which_of_its_blobs_hold(store: Store) -> TestResult {
     assert_eq!(media_of(&shown, &names), ("1 of 3".into(), some));
     let blobs = items(&shown["media"]["blobs"]);
     let here = blobs.iter().find(|blob| blob["state"] == "have").ok_or("one that holds")?;
-    assert_eq!((&here["render"], &here["facts"]), (&json!("none"), &Value::Null));
+    assert_eq!((&here["render"], &here["facts"]), (&json!("pending"), &Value::Null));
     assert_eq!(
         (&here["author"], &here["clock_offset_ms"]),
         (&json!(mori.user), &json!(7 * MINUTE))

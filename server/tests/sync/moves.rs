@@ -1,16 +1,19 @@
 //! Moves of records, and of what is about them: sync.md 2.6.
 
 use crate::scenes::{note_about, station_of, visited};
-use crate::support::{NORTH, SOUTH, TestResult, World, items, outcome};
+use crate::support::{NORTH, SOUTH, TestResult, World, items, outcome, tenant};
 use serde_json::json;
-use storage::Store;
+use storage::{RecordRow, Store};
 use sync_protocol::form::Role;
+use sync_protocol::id::RecordId;
+use uuid::Uuid;
 
 storage::on_both!(
     a_move_takes_its_followers_along,
     a_follower_that_lies_elsewhere_stays,
     a_move_needs_both_places,
     bad_moves_are_named,
+    a_move_takes_ten_thousand_records_along_and_no_more,
 );
 
 async fn a_move_takes_its_followers_along(store: Store) -> TestResult {
@@ -95,5 +98,38 @@ async fn bad_moves_are_named(store: Store) -> TestResult {
     ] {
         world.post(&boss, &path, &body).await.refused(status, name);
     }
+    Ok(())
+}
+
+/// The followers are copies of one row and lie nowhere, so that the move looks at all of them and takes one along.
+async fn a_move_takes_ten_thousand_records_along_and_no_more(store: Store) -> TestResult {
+    const MOVED_MAX: u64 = 10_000;
+    let world = World::new(store).await?;
+    let (mut mori, visit) = visited(&world).await?;
+    let boss = station_of(&world).await?;
+    let note = note_about(&world, &mori, &visit.rec());
+    mori.sync(&world, &[&note]).await;
+    let place = tenant("fire");
+    let mut tx = world.state.store.write().await?;
+    let row = tx.records().load(&place, &[note.rec().parse()?]).await?.pop().ok_or("a note")?;
+    let copy = |n: u64| RecordRow { rec: RecordId(Uuid::from_u128(n.into())), ..row.clone() };
+    let copies: Vec<RecordRow> = (1..=MOVED_MAX - 2).map(copy).collect();
+    tx.records().save(&place, &copies).await?;
+    tx.commit().await?;
+    let relocate = async |to: &str| {
+        let path = format!("/v1/records/{}/move", visit.rec());
+        world.post(&boss, &path, &json!({ "to": [to] })).await
+    };
+    let made = relocate(NORTH).await.ok();
+    assert_eq!(items(&made["changes"]).len(), 2, "the visit and its note, of ten thousand");
+    let mut tx = world.state.store.write().await?;
+    tx.records().save(&place, &[copy(MOVED_MAX)]).await?;
+    tx.commit().await?;
+    let head = world.head().await?;
+    let refused = relocate(SOUTH).await;
+    refused.refused(422, "unprocessable");
+    assert_eq!(refused.json()["reason"], "too-many");
+    assert_eq!(world.head().await?, head);
+    assert_eq!(world.record(&boss, &visit.rec()).await["in"], json!([NORTH]));
     Ok(())
 }

@@ -53,6 +53,8 @@ fn odd_value(chance: &Chance, world: &World, known: &[String]) -> Value {
         json!([format!("{}.0", chance.pick(known))]),
         json!("x".repeat(chance.below(3_000))),
         json!("2026-11-22T14:03:11.201Z"),
+        json!({ "sha256": "0a".repeat(32), "bytes": 1, "mime": "image/png" }),
+        json!(["0a".repeat(32)]),
     ];
     chance.pick(&all).clone()
 }
@@ -168,6 +170,7 @@ async fn call(
         2 => json!({ "rv": chance.below(50), "view_hash": "sha256:0" }),
         _ => {
             let mut envelope = mori.envelope(world);
+            envelope["blobs"] = json!(["0a".repeat(32)]);
             envelope["push"]["changes"] =
                 (0..=chance.below(3)).map(|_| draft(chance, world, mori, recs, known).0).collect();
             known.extend(

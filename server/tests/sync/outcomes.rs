@@ -4,8 +4,9 @@ use crate::support::{
     Draft, NORTH, SOUTH, Tablet, TestResult, World, items, outcome, outcomes, set, tenant,
 };
 use serde_json::{Value, json};
-use storage::{DeviceState, Store};
+use storage::{DeviceState, QuarantineState, Quarantined, Store, Via};
 use sync_protocol::form::Role;
+use sync_protocol::id::{QuarantineId, Seq};
 
 storage::on_both!(
     a_change_is_stored_byte_for_byte,
@@ -15,8 +16,10 @@ storage::on_both!(
     an_author_is_who_holds_the_device,
     an_id_with_other_content_is_kept_beside,
     a_second_new_is_kept_beside,
+    a_second_new_of_a_foreign_record_is_told_like_every_foreign_op,
     a_tablet_learns_what_became_of_its_work_and_nothing_else,
     a_revoked_device_deposits,
+    a_deposit_is_bounded,
     a_stolen_device_is_refused,
 );
 
@@ -203,6 +206,47 @@ async fn a_second_new_is_kept_beside(store: Store) -> TestResult {
     Ok(())
 }
 
+/// The one who guesses the id of an imported record begins one of his own under it.
+async fn a_second_new_of_a_foreign_record_is_told_like_every_foreign_op(
+    store: Store,
+) -> TestResult {
+    let world = World::new(store).await?;
+    let mut mori = world.inspector("mori").await?;
+    let mut hara = world.person("hara", NORTH, Role::Inspector).await?;
+    let foreign = world.new_visit(&hara, NORTH);
+    hara.sync(&world, &[&foreign]).await;
+    let new_in = |author: &Tablet, bucket: &str| {
+        world.draft(author, &foreign.rec(), json!([{ "o": "new", "in": bucket }]))
+    };
+    let edit = world.draft(&mori, &foreign.rec(), json!([set("title", "x", &[])]));
+    let (guess, about) = (new_in(&mori, SOUTH), world.new_visit(&mori, SOUTH));
+    let answer = mori.sync(&world, &[&edit, &guess, &about]).await;
+    assert_eq!(outcomes(&answer), ["quarantined forbidden", "quarantined forbidden", "ok"]);
+    let members = |n: usize| {
+        let result = answer["results"][n].as_object().cloned().unwrap_or_default();
+        result.keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(members(0), members(1), "they look the same");
+    let body = json!({ "id": world.id(), "type": "visit", "ops": [{ "o": "new", "in": SOUTH }] });
+    world.edit(&mori, &foreign.rec(), &body).await.refused(403, "forbidden");
+    let own = new_in(&hara, NORTH);
+    assert_eq!(outcome(&hara.push(&world, &own).await), "quarantined id_reuse");
+    world
+        .edit(
+            &hara,
+            &foreign.rec(),
+            &json!({
+        "id": world.id(), "type": "visit", "ops": [{ "o": "new", "in": NORTH }] }),
+        )
+        .await
+        .refused(409, "conflict");
+    world.grant(mori.user, NORTH, Role::Reader).await?;
+    let again = new_in(&mori, SOUTH);
+    assert_eq!(outcome(&mori.push(&world, &again).await), "quarantined id_reuse", "now he sees it");
+    assert_eq!(world.record(&hara, &foreign.rec()).await["in"], json!([NORTH]));
+    Ok(())
+}
+
 async fn a_tablet_learns_what_became_of_its_work_and_nothing_else(store: Store) -> TestResult {
     let world = World::new(store).await?;
     let mut mori = world.inspector("mori").await?;
@@ -267,5 +311,57 @@ async fn a_stolen_device_is_refused(store: Store) -> TestResult {
     let answer = world.post_sync(&mori, mori.request(&world, &[visit.text()])).await;
     answer.refused(403, "device-stolen");
     assert_eq!(world.head().await?, 0);
+    Ok(())
+}
+
+/// 50 MiB in quarantine are taken; when they are there, nothing more is until a person has settled some.
+async fn a_deposit_is_bounded(store: Store) -> TestResult {
+    const PIECES: i64 = 5;
+    const PIECE_BYTES: usize = 10 * 1024 * 1024;
+    let world = World::new(store).await?;
+    let mut mori = world.inspector("mori").await?;
+    mori.sync(&world, &[]).await;
+    world.set_aside(&mori, DeviceState::Revoked).await?;
+    let place = tenant("fire");
+    let mut tx = world.state.store.write().await?;
+    tx.head().advance(&place, PIECES).await?;
+    for seq in 1..=PIECES {
+        let row = Quarantined {
+            q: QuarantineId(world.id().parse()?),
+            seq: Seq(seq),
+            id: None,
+            hash: [u8::try_from(seq)?; 32],
+            body: vec![b' '; PIECE_BYTES],
+            rec: None,
+            about: None,
+            type_: None,
+            claims: None,
+            via: Via::Tablet,
+            by: mori.user,
+            device: Some(mori.device),
+            t_recv: world.now(),
+            t_eff: world.now(),
+            code: "revoked".to_owned(),
+            state: QuarantineState::Open,
+            closed_by: None,
+            closed_at: None,
+            why: None,
+        };
+        tx.quarantine().append(&place, &[row]).await?;
+    }
+    tx.commit().await?;
+    let (last, beyond) = (world.new_visit(&mori, SOUTH), world.new_visit(&mori, SOUTH));
+    assert_eq!(outcome(&mori.push(&world, &last).await), "quarantined revoked");
+    let head = world.head().await?;
+    let refused = world.post_sync(&mori, mori.request(&world, &[beyond.text()])).await;
+    refused.refused(429, "rate-limited");
+    assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(world.head().await?, head, "nothing of it is stored");
+    mori.sync(&world, &[]).await;
+    let boss = world.person("sato", "inbox:unplaced", Role::Supervisor).await?;
+    let open = items(&world.get(&boss, "/v1/quarantine?limit=1").await.ok()["changes"]);
+    let path = format!("/v1/quarantine/{}/close", open[0]["q"].as_str().ok_or("one")?);
+    world.post(&boss, &path, &json!({ "why": "spam" })).await.ok();
+    assert_eq!(outcome(&mori.push(&world, &beyond).await), "quarantined revoked");
     Ok(())
 }

@@ -11,6 +11,7 @@ storage::on_both!(
     what_waits_in_the_same_push_is_applied,
     what_is_about_a_record_follows_it_downwards,
     an_unknown_type_waits_for_its_form,
+    more_than_one_piece_waits_for_a_form,
     a_form_releases_nothing_of_a_revoked_device,
     work_of_who_left_is_late_for_ninety_days,
     a_record_that_moved_away_takes_late_work,
@@ -116,6 +117,31 @@ async fn an_unknown_type_waits_for_its_form(store: Store) -> TestResult {
         "dup quarantined unknown_type",
         "a reader may not"
     );
+    Ok(())
+}
+
+/// More than the 200 that one transaction judges again; what a piece releases may wait for a record of another piece.
+async fn more_than_one_piece_waits_for_a_form(store: Store) -> TestResult {
+    let world = World::new(store).await?;
+    let mut mori = world.inspector("mori").await?;
+    let last = world.new_visit(&mori, SOUTH).with(json!({ "type": "survey" }));
+    let early = world.draft(&mori, &last.rec(), json!([set("title", "b", &[last.dot(1)])]));
+    let early = early.with(json!({ "type": "survey" }));
+    let surveys: Vec<_> =
+        (0..250).map(|_| world.new_visit(&mori, SOUTH).with(json!({ "type": "survey" }))).collect();
+    let drafts: Vec<_> = [&early].into_iter().chain(&surveys).chain([&last]).collect();
+    for piece in drafts.chunks(200) {
+        let answer = mori.sync(&world, piece).await;
+        assert!(outcomes(&answer).iter().all(|told| told == "quarantined unknown_type"));
+    }
+    world.publish(SURVEY).await?;
+    let waiting = world.state.store.read().await?.quarantine().count_open(&tenant("fire")).await?;
+    assert_eq!(waiting, 0, "every piece was judged");
+    assert_eq!(world.record(&mori, &last.rec()).await["title"], "b");
+    let head = world.head().await?;
+    assert_eq!(head, 2 * i64::try_from(drafts.len())?, "each release takes a seq of its own");
+    world.publish(SURVEY).await?;
+    assert_eq!(world.head().await?, head, "once more changes nothing");
     Ok(())
 }
 

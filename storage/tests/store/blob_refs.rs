@@ -1,11 +1,12 @@
 //! References to blobs: noted once, and holding only for whoever has shown the bytes.
 
-use crate::sample::{NOW, change, rec, tenant, tenant_row, user};
+use crate::sample::{NOW, change, id, rec, tenant, tenant_row, user};
 use std::collections::BTreeSet;
-use storage::testing::{TestResult, show_blob};
-use storage::{BlobReference, RecordBlob, Store, Tx};
-use sync_protocol::blob::{BlobHash, BlobRef, MediaType};
-use sync_protocol::id::{EpochId, Tenant};
+use std::time::Duration;
+use storage::testing::TestResult;
+use storage::{Blob, BlobName, BlobReference, BlobState, RecordBlob, Render, Store, Tx};
+use sync_protocol::blob::BlobHash;
+use sync_protocol::id::{EpochId, Tenant, UploadId};
 use sync_protocol::wire::Blobs;
 
 storage::on_both!(
@@ -19,10 +20,28 @@ storage::on_both!(
     tenants_share_nothing,
     many_references_go_at_once,
     locked_blobs_need_not_exist,
+    who_collects_waits_for_who_refers,
 );
 
-fn blob(n: u8) -> BlobRef {
-    BlobRef { sha256: hash(n), bytes: 1_000 + u64::from(n), kind: MediaType::Jpeg }
+fn blob(n: u8) -> Blob {
+    Blob {
+        sha256: hash(n).0,
+        home: UploadId(id(n.into())),
+        bytes: 1_000 + i64::from(n),
+        mime: "image/jpeg".into(),
+        state: BlobState::Have,
+        stored_at: NOW,
+        facts: None,
+        render: Render::Pending,
+        thumb: None,
+        screen: None,
+    }
+}
+
+/// Begins to remove a blob, as its collection does; `false` when a change names it.
+async fn collected(tx: &mut Tx, tenant: &Tenant, n: u8) -> TestResult<bool> {
+    let name = BlobName { stored_at: NOW, tenant: tenant.clone(), sha256: hash(n).0 };
+    Ok(tx.blobs().begin_removal(&name, NOW).await?)
 }
 
 const fn hash(n: u8) -> BlobHash {
@@ -42,7 +61,8 @@ fn named(n: u8, of: u128, by: u128) -> BlobReference {
 }
 
 async fn shown(tx: &mut Tx, tenant: &Tenant, n: u8, by: u128) -> TestResult {
-    Ok(show_blob(tx, tenant, user(by), blob(n), NOW).await?)
+    tx.blobs().show(tenant, &blob(n), user(by)).await?;
+    Ok(())
 }
 
 fn hashes(blobs: &[RecordBlob]) -> Vec<(BlobHash, bool)> {
@@ -119,11 +139,8 @@ async fn a_reference_holds_for_whoever_has_shown_the_bytes(store: Store) -> Test
     assert_eq!(hashes(&found), [(hash(1), true), (hash(2), false)]);
     assert_eq!((found[0].author, found[0].clock_offset_ms), (user(1), Some(-5)));
     let held = found[0].held.as_ref().ok_or("held")?;
-    assert_eq!(
-        (held.bytes, held.mime.as_str(), held.render.as_str()),
-        (1_001, "image/jpeg", "none")
-    );
-    assert_eq!((&held.facts, &held.thumb, &held.screen), (&None, &None, &None));
+    assert_eq!((held.bytes, held.mime.as_str()), (1_001, "image/jpeg"));
+    assert_eq!((held.render, &held.facts), (Render::Pending, &None));
     Ok(())
 }
 
@@ -136,8 +153,8 @@ async fn a_blob_is_read_through_an_applied_reference_that_holds(store: Store) ->
         shown(&mut tx, &tenant, n, 1).await?;
     }
     let readable = async |tx: &mut Tx, of: u128, n: u8| {
-        let found = tx.blob_refs().find_readable(&tenant, rec(of), hash(n)).await;
-        found.map(|held| held.map(|held| held.bytes))
+        let found = tx.blobs().find_readable(&tenant, rec(of), &hash(n).0).await;
+        found.map(|blob| blob.map(|blob| blob.bytes))
     };
     assert_eq!(readable(&mut tx, 1, 1).await?, Some(1_001));
     assert_eq!(readable(&mut tx, 2, 1).await?, None, "through another record");
@@ -152,9 +169,11 @@ async fn records_tell_which_blobs_hold(store: Store) -> TestResult {
     let mut tx = store.write().await?;
     let again = BlobReference { change: change(8), ..named(1, 1, 1) };
     let waiting = BlobReference { applied: false, ..named(3, 2, 1) };
-    let rows = [named(1, 1, 1), again, named(2, 1, 1), named(2, 2, 1), waiting, named(1, 3, 1)];
+    let foreign = named(4, 2, 2);
+    let rows =
+        [named(1, 1, 1), again, named(2, 1, 1), named(2, 2, 1), waiting, named(1, 3, 1), foreign];
     tx.blob_refs().append(&tenant, &rows).await?;
-    for n in [1, 3] {
+    for n in [1, 3, 4] {
         shown(&mut tx, &tenant, n, 1).await?;
     }
     let found = tx.blob_refs().holding(&tenant, &[rec(1), rec(2)]).await?;
@@ -166,14 +185,13 @@ async fn records_tell_which_blobs_hold(store: Store) -> TestResult {
 async fn a_blob_that_is_being_deleted_holds_nothing(store: Store) -> TestResult {
     let tenant = tenant(&store).await?;
     let mut tx = store.write().await?;
-    tx.blob_refs().append(&tenant, &[named(1, 1, 1)]).await?;
     shown(&mut tx, &tenant, 1, 1).await?;
-    storage::testing::begin_deletion(&mut tx, &tenant, hash(1)).await?;
+    assert!(collected(&mut tx, &tenant, 1).await?, "nothing names it");
+    tx.blob_refs().append(&tenant, &[named(1, 1, 1)]).await?;
     let needed = Blobs { need: vec![hash(1)], have: Vec::new() };
     assert_eq!(tx.blob_refs().standing(&tenant, user(1), &[hash(1)]).await?, needed);
     assert_eq!(hashes(&tx.blob_refs().of_record(&tenant, rec(1)).await?), [(hash(1), false)]);
     assert_eq!(tx.blob_refs().holding(&tenant, &[rec(1)]).await?, BTreeSet::new());
-    assert_eq!(tx.blob_refs().find_readable(&tenant, rec(1), hash(1)).await?, None);
     Ok(())
 }
 
@@ -181,7 +199,7 @@ async fn tenants_share_nothing(store: Store) -> TestResult {
     let fire = tenant(&store).await?;
     let other = tenant_row("welfare")?;
     let mut tx = store.write().await?;
-    tx.tenants().insert(&other, EpochId(crate::sample::id(2))).await?;
+    tx.tenants().insert(&other, EpochId(id(2))).await?;
     shown(&mut tx, &fire, 1, 1).await?;
     tx.blob_refs().append(&fire, &[named(1, 1, 1)]).await?;
     tx.blob_refs().append(&other.id, &[named(1, 1, 1)]).await?;
@@ -189,7 +207,6 @@ async fn tenants_share_nothing(store: Store) -> TestResult {
     assert_eq!(tx.blob_refs().standing(&other.id, user(1), &[hash(1)]).await?, needed);
     assert_eq!(hashes(&tx.blob_refs().of_record(&other.id, rec(1)).await?), [(hash(1), false)]);
     assert_eq!(tx.blob_refs().holding(&other.id, &[rec(1)]).await?, BTreeSet::new());
-    assert_eq!(tx.blob_refs().find_readable(&other.id, rec(1), hash(1)).await?, None);
     assert_eq!(tx.blob_refs().holding(&fire, &[rec(1)]).await?.len(), 1);
     Ok(())
 }
@@ -214,5 +231,29 @@ async fn locked_blobs_need_not_exist(store: Store) -> TestResult {
     tx.blob_refs().append(&tenant, &[named(1, 1, 1)]).await?;
     tx.commit().await?;
     assert_eq!(store.read().await?.blob_refs().holding(&tenant, &[rec(1)]).await?.len(), 1);
+    Ok(())
+}
+
+async fn who_collects_waits_for_who_refers(store: Store) -> TestResult {
+    let tenant = tenant(&store).await?;
+    let mut tx = store.write().await?;
+    shown(&mut tx, &tenant, 1, 1).await?;
+    tx.commit().await?;
+    let mut refers = store.write().await?;
+    refers.blob_refs().lock(&tenant, &BTreeSet::from([hash(1)])).await?;
+    refers.blob_refs().append(&tenant, &[named(1, 1, 1)]).await?;
+    let collects = tokio::spawn({
+        let (store, tenant) = (store.clone(), tenant.clone());
+        async move {
+            let mut tx = store.write().await?;
+            let removes = collected(&mut tx, &tenant, 1).await?;
+            tx.commit().await?;
+            TestResult::Ok(removes)
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!collects.is_finished(), "it did not wait");
+    refers.commit().await?;
+    assert!(!collects.await??, "and then sees the reference");
     Ok(())
 }

@@ -11,6 +11,7 @@ storage::on_both!(
     a_flag_is_a_whole_word,
     a_list_goes_on_page_by_page,
     a_record_in_two_buckets_is_listed_once,
+    titles_are_read_where_the_record_is_open,
     more_buckets_than_one_statement_joins_are_listed,
 );
 
@@ -159,5 +160,31 @@ async fn more_buckets_than_one_statement_joins_are_listed(store: Store) -> TestR
     assert_eq!(listed(&mut tx, &tenant, filter.clone()).await?, [5, 4, 3].map(rec));
     let submitted = ListFilter { status: Some("submitted".into()), ..filter };
     assert_eq!(listed(&mut tx, &tenant, submitted).await?, [rec(3)]);
+    Ok(())
+}
+
+async fn titles_are_read_where_the_record_is_open(store: Store) -> TestResult {
+    let tenant = tenant(&store).await?;
+    let mut tx = store.write().await?;
+    six(&mut tx, &tenant).await?;
+    tx.records().reserve(&tenant, &[rec(7)], NOW).await?;
+    let all: Vec<RecordId> = (1..=9).rev().map(rec).collect();
+    for (names, recs, expected) in [
+        (&["station:a"][..], &all[..], &[1, 3, 5][..]),
+        (&["station:a", "station:b"], &all, &[1, 2, 3, 4, 5]),
+        (&["station:b"], &[rec(4), rec(5)], &[4]),
+        (&["station:c"], &all, &[]),
+        (&[], &all, &[]),
+        (&["station:a"], &[], &[]),
+    ] {
+        let buckets: Vec<_> = names.iter().map(|name| bucket(name)).collect();
+        let found = tx.records().titles(&tenant, recs, &buckets).await?;
+        let ids: Vec<RecordId> = found.iter().map(|titled| titled.rec).collect();
+        assert_eq!(ids, expected.iter().copied().map(rec).collect::<Vec<_>>(), "{names:?}");
+        for titled in found {
+            let row = tx.records().load(&tenant, &[titled.rec]).await?.pop().ok_or("a row")?;
+            assert_eq!((titled.type_, titled.title), (row.type_, row.title));
+        }
+    }
     Ok(())
 }

@@ -79,9 +79,16 @@ async fn open_ones_are_found_by_author_and_by_type(store: Store) -> TestResult {
         .await?;
     let found = tx.quarantine().of_author_and_record(&tenant, user(1), rec(1)).await?;
     assert_eq!(found, [quarantined(1, 1), of_type(2)]);
-    let visits = tx.quarantine().open_of_type(&tenant, &"visit".parse()?, 9).await?;
-    assert_eq!(visits, [of_type(2), foreign]);
-    assert_eq!(tx.quarantine().open_of_type(&tenant, &"visit".parse()?, 1).await?, [of_type(2)]);
+    let visit = "visit".parse()?;
+    for (after, limit, expected) in [
+        (0, 9, vec![of_type(2), foreign.clone()]),
+        (0, 1, vec![of_type(2)]),
+        (2, 1, vec![foreign]),
+        (3, 1, vec![]),
+    ] {
+        let found = tx.quarantine().open_of_type(&tenant, &visit, Seq(after), limit).await?;
+        assert_eq!(found, expected, "after {after}");
+    }
     Ok(())
 }
 

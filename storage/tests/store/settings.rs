@@ -53,6 +53,20 @@ async fn an_address_of_no_supported_database_is_refused() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_not_there_is_made_only_when_asked_for() -> TestResult {
+    let folder = Folder::new("absent")?;
+    let url = format!("sqlite:{}", folder.path().join("genba.db").display());
+    let asked = Options::new(url);
+    let unasked = Options { create: false, ..asked.clone() };
+    let refused = Store::open(&unasked).await.expect_err("no file is there");
+    assert!(matches!(&refused, StorageError::NoDatabase(path) if path.ends_with("genba.db")));
+    assert_eq!(std::fs::read_dir(folder.path())?.count(), 0);
+    Store::open(&asked).await?.close().await;
+    Store::open(&unasked).await?.close().await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_reader_cannot_write() -> TestResult {
     for test in [testing::sqlite().await?, testing::postgres().await?] {
         let mut tx = test.store.read().await?;

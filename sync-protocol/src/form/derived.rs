@@ -1,6 +1,7 @@
 //! Values that are computed from the shown ones and never sent.
 
-use super::{Field, Form, Kind, Values};
+use super::{Field, Form, Kind, Values, predicate::Scope};
+use crate::clock::UnixMillis;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -61,13 +62,16 @@ fn bad_checks<'a>(form: &'a Form, values: &'a dyn Values) -> impl Iterator<Item 
     results(form, values).filter(|(_, result)| *result == "bad").map(|(field, _)| field)
 }
 
-/// The checks that have a result, with it.
+/// The checks that have a result and that the record is asked for, with it; the time of asking makes no difference.
 fn results<'a>(
     form: &'a Form,
     values: &'a dyn Values,
 ) -> impl Iterator<Item = (&'a Field, &'a str)> {
     let checks = form.fields.iter().filter(|field| field.kind == Kind::Check);
-    checks.filter_map(|field| {
+    let scope = Scope { values, row: None, at: UnixMillis::default() };
+    let is_asked =
+        move |field: &&Field| field.relevant.as_ref().is_none_or(|when| when.holds(scope));
+    checks.filter(is_asked).filter_map(|field| {
         let result = values.field(&format!("{}.result", field.path))?;
         Some((field, result.as_str()?))
     })

@@ -62,6 +62,7 @@ fn read(body: &[u8]) -> Result<Readable, String> {
         members.insert(list.to_owned(), json!([]));
     }
     members.insert("sums".to_owned(), Value::Null);
+    members.insert("blobs".to_owned(), json!({ "need": [], "have": [] }));
     members.insert("cursor".to_owned(), json!(""));
     let answer = SyncAnswer::deserialize(&*members).map_err(|_| whole)?;
     checked(Readable { answer, pull: false })
@@ -162,6 +163,7 @@ impl Replica {
         if readable.pull {
             anew = self.take_pull(answer, &attempt);
             self.settle_overlay(answer.more);
+            self.take_blobs(&answer.blobs, &attempt, answer.now.0);
         }
         if forked {
             self.fork(chance);

@@ -47,6 +47,7 @@ impl Replica {
             top: self.state.next_n - 1,
             purged: self.state.purged.iter().take(PURGED_MAX).cloned().collect(),
             open: self.open_quarantined().take(OPEN_MAX).collect(),
+            blobs: self.blobs_to_ask(),
             sums: self.sums_wanted(clock),
         };
         attempt.count = self.fitting(&attempt);
@@ -138,7 +139,7 @@ impl Replica {
             push: Push { from: attempt.from, changes, stamps },
             purged: attempt.purged.clone(),
             open: attempt.open.clone(),
-            blobs: Vec::new(),
+            blobs: attempt.blobs.clone(),
             want: Want {
                 max_bytes: (!attempt.snap.is_empty()).then_some(PAGING_BYTES),
                 sums: attempt.sums,
@@ -153,7 +154,8 @@ impl Replica {
         let Some(attempt) = &mut self.attempt else { return };
         self.state.push_max = if attempt.count == 0 { 1 } else { attempt.count / 2 };
         self.dirty.state = true;
-        let attempt = attempt.clone();
+        let mut attempt = attempt.clone();
+        attempt.blobs.truncate(attempt.blobs.len() / 2);
         let from = self.first_unanswered();
         let empty = Attempt { from, count: 0, ..attempt };
         let count = self.fitting(&empty);

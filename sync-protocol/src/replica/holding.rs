@@ -132,7 +132,7 @@ impl Replica {
         self.notice(Notice::Left(bucket.clone()));
     }
 
-    /// Erases what is hidden and waits for no result any more.
+    /// Erases what is hidden and waits for no result and for no blob any more.
     pub(super) fn settle_purges(&mut self) {
         let leaving: Vec<Bucket> = self
             .places
@@ -172,14 +172,14 @@ impl Replica {
         self.vacuum(purge);
     }
 
-    /// The hidden records with a change that has no result yet.
+    /// The hidden records with a change that has no result yet, or with a blob that the server is still to get.
     fn hidden_pending(&self) -> BTreeSet<RecordId> {
         if planted("purge-before-acknowledgement") {
             return BTreeSet::new();
         }
         let orders = self.index.unanswered.iter().filter_map(|n| self.index.order_at.get(n));
         let recs = orders.filter_map(|order| self.own.get(order)).map(|own| own.meta.rec);
-        recs.filter(|rec| !self.is_shown(*rec)).collect()
+        recs.chain(self.recs_with_unsent_blobs()).filter(|rec| !self.is_shown(*rec)).collect()
     }
 
     fn purge(&mut self, bucket: &Bucket, erased: &mut BTreeSet<RecordId>) {

@@ -20,6 +20,7 @@ impl Replica {
                 self.own
                     .get(order)
                     .is_some_and(|own| own.meta.answered && !own.meta.shown && settled(own))
+                    && self.blobs_are_durable(**order)
             })
             .map(|(_, order)| *order)
             .collect();
@@ -29,12 +30,14 @@ impl Replica {
     }
 
     fn let_go(&mut self, order: u64) {
-        let Some(own) = self.own.get_mut(&order) else { return };
+        let Some(own) = self.own.get(&order) else { return };
         let open = own.meta.outcome.as_ref().is_some_and(|o| o.status == Status::Quarantined);
         let sealed = own.meta.sealed;
         if open && !sealed {
             return;
         }
+        self.unname_blobs(order);
+        let Some(own) = self.own.get_mut(&order) else { return };
         if let Some(n) = own.meta.n.take() {
             self.index.order_at.remove(&n);
         }
@@ -55,6 +58,7 @@ impl Replica {
 
     /// A wrong rule of [`crate::fault`]: a change goes with its record, sent or not.
     pub(super) fn drop_unsent(&mut self, order: u64) {
+        self.unname_blobs(order);
         let Some(own) = self.own.remove(&order) else { return };
         if let Some(n) = own.meta.n {
             self.index.order_at.remove(&n);
@@ -92,6 +96,7 @@ impl Replica {
             | Output::Send { .. }
             | Output::Wake { .. }
             | Output::FetchBundle { .. }
+            | Output::DropBlob { .. }
             | Output::Notice(_) => None,
         });
         match asked {

@@ -105,6 +105,7 @@ impl Replica {
             sealed: false,
         };
         self.own.insert(order, Own { meta, text: Some(text), change: Some(change) });
+        self.name_blobs(order);
     }
 
     /// Takes one result: a change of the push, or one asked about in `open`.
@@ -143,6 +144,7 @@ impl Replica {
         }
         meta.outcome = Some(outcome);
         self.dirty.own.insert(order);
+        self.blobs_received(order);
         match status {
             Status::Quarantined | Status::Closed => self.hide(order),
             Status::Ok | Status::Late | Status::Dup => {}
@@ -215,6 +217,7 @@ impl Replica {
             self.dirty.own.insert(*order);
         }
         self.state.next_n = n + 1;
+        self.unlearn_blobs();
     }
 
     /// This database was copied or restored.

@@ -1,9 +1,11 @@
 //! The stored rows: what a step writes, and how a replica is rebuilt from them.
 
+use super::blobs::Blob;
 use super::holding::{Held, Place};
 use super::outbox::{Own, OwnMeta};
 use super::state::{Attempt, State};
 use super::{Index, Replica, Run, Step};
+use crate::blob::BlobHash;
 use crate::change::Change;
 use crate::id::{Bucket, RecordId};
 use serde::{Serialize, de::DeserializeOwned};
@@ -22,11 +24,14 @@ pub enum Table {
     Record,
     /// Buckets.
     Bucket,
+    /// Blobs that own changes name, by their SHA-256.
+    Blob,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 5] = [Self::State, Self::Text, Self::Change, Self::Record, Self::Bucket];
+    pub const ALL: [Self; 6] =
+        [Self::State, Self::Text, Self::Change, Self::Record, Self::Bucket, Self::Blob];
 
     /// Its name.
     pub const fn as_str(self) -> &'static str {
@@ -36,6 +41,7 @@ impl Table {
             Self::Change => "change",
             Self::Record => "record",
             Self::Bucket => "bucket",
+            Self::Blob => "blob",
         }
     }
 }
@@ -83,6 +89,7 @@ pub(super) struct Dirty {
     pub(super) own: BTreeSet<u64>,
     pub(super) held: BTreeSet<RecordId>,
     pub(super) places: BTreeSet<Bucket>,
+    pub(super) blobs: BTreeSet<BlobHash>,
 }
 
 const STATE_KEY: &str = "replica";
@@ -105,6 +112,7 @@ impl Replica {
             own: BTreeMap::new(),
             held: BTreeMap::new(),
             places: BTreeMap::new(),
+            blobs: BTreeMap::new(),
             index: Index::default(),
             dirty: Dirty::default(),
             outputs: Vec::new(),
@@ -139,6 +147,9 @@ impl Replica {
         for bucket in dirty.places {
             put(Table::Bucket, bucket.to_string(), self.places.get(&bucket).map(json));
         }
+        for sha256 in dirty.blobs {
+            put(Table::Blob, sha256.to_string(), self.blobs.get(&sha256).map(json));
+        }
         Step { writes, outputs: std::mem::take(&mut self.outputs) }
     }
 
@@ -153,6 +164,7 @@ impl Replica {
             own: self.own.keys().copied().collect(),
             held: self.held.keys().copied().collect(),
             places: self.places.keys().cloned().collect(),
+            blobs: self.blobs.keys().copied().collect(),
         };
         let writes = all.flush().writes.into_iter();
         writes
@@ -167,6 +179,7 @@ impl Replica {
         let mut metas = BTreeMap::new();
         let mut held = BTreeMap::new();
         let mut places = BTreeMap::new();
+        let mut blobs = BTreeMap::new();
         for row in rows {
             match row.table {
                 Table::State if row.key == STATE_KEY => state = Some(read::<State>(&row)?),
@@ -190,6 +203,10 @@ impl Replica {
                     let bucket: Bucket = row.key.parse().map_err(|e| damaged(&row, e))?;
                     places.insert(bucket, read::<Place>(&row)?);
                 }
+                Table::Blob => {
+                    let sha256: BlobHash = row.key.parse().map_err(|e| damaged(&row, e))?;
+                    blobs.insert(sha256, read::<Blob>(&row)?);
+                }
             }
         }
         let missing = || DamagedRow {
@@ -201,6 +218,7 @@ impl Replica {
         replica.attempt = attempt;
         replica.held = held;
         replica.places = places;
+        replica.blobs = blobs;
         for (order, meta) in metas {
             let text: Option<String> = texts.remove(&order);
             let change = text.as_deref().map(Change::parse).transpose().map_err(|refusal| {
@@ -235,6 +253,10 @@ impl Replica {
             }
         }
         self.index = index;
+        let orders: Vec<u64> = self.own.keys().copied().collect();
+        for order in orders {
+            self.name_blobs(order);
+        }
     }
 }
 

@@ -1,11 +1,15 @@
 //! When the next attempt is made: by level, not by edge; full jitter, a budget for retries, and what the server asks.
+//!
+//! Syncs that nothing calls for are made at a slot of the device's own in every quarter of an hour of the server's
+//! clock, so that the tablets of a city never come together, whatever once let them start together.
 
 use super::state::Phase;
 use super::{
     BACKOFF_BASE_MS, BACKOFF_CAP_MS, Chance, IDLE_SYNC_MS, Output, RETRY_AFTER_MAX_MS, Replica,
 };
 use crate::clock::ClockReading;
-use crate::id::AttemptId;
+use crate::id::{AttemptId, DeviceId};
+use crate::value::hash_of;
 
 /// Ten retries, in tenths: a success earns one tenth, a retry costs ten.
 const BUDGET_MAX: u32 = 100;
@@ -24,7 +28,10 @@ pub(super) struct Run {
     asked_until: i64,
     /// The earliest next attempt by the backoff, on the monotonic clock.
     backoff_until: i64,
-    synced_at: Option<i64>,
+    /// The next attempt that nothing calls for, on the monotonic clock.
+    idle_until: i64,
+    /// Nothing called for the pending attempt.
+    routine: bool,
     failures: u32,
     budget: u32,
 }
@@ -37,7 +44,8 @@ impl Default for Run {
             wanted: false,
             asked_until: i64::MIN,
             backoff_until: i64::MIN,
-            synced_at: None,
+            idle_until: i64::MIN,
+            routine: false,
             failures: 0,
             budget: BUDGET_MAX,
         }
@@ -63,11 +71,11 @@ impl Replica {
         if !self.run.network || self.run.in_flight.is_some() {
             return;
         }
-        let idle_until =
-            self.run.synced_at.map_or(clock.mono, |at| at.saturating_add(IDLE_SYNC_MS));
         let earliest = self.run.asked_until.max(self.run.backoff_until);
-        let at = if self.calls_for_sync() { earliest } else { earliest.max(idle_until) };
+        let routine = !self.calls_for_sync();
+        let at = if routine { earliest.max(self.run.idle_until) } else { earliest };
         if clock.mono >= at {
+            self.run.routine = routine;
             self.send(clock, chance);
         } else {
             self.outputs.push(Output::Wake { at_mono: at });
@@ -78,14 +86,22 @@ impl Replica {
     pub fn calls_for_sync(&self) -> bool {
         let unfinished = |phase: &Phase| matches!(phase, Phase::Paging { .. } | Phase::Anew);
         self.run.wanted
-            || self.attempt.is_some()
+            || (self.attempt.is_some() && !self.run.routine)
             || !self.index.unanswered.is_empty()
             || !self.state.purged.is_empty()
             || self.places.values().any(|place| unfinished(&place.phase))
             || (self.state.sums_due && self.has_sums())
+            || self.blobs_call()
     }
 
-    /// An attempt came to nothing: wait at random, longer each time.
+    /// When the slot of this device comes next, on the monotonic clock: at the latest in [`IDLE_SYNC_MS`].
+    fn next_slot(&self, clock: &ClockReading) -> i64 {
+        let server_now = clock.now.0.plus(self.state.offset_ms);
+        let into = server_now.0.saturating_sub(slot(self.state.identity.device));
+        clock.mono.saturating_add(IDLE_SYNC_MS - into.rem_euclid(IDLE_SYNC_MS))
+    }
+
+    /// An attempt came to nothing: wait at random, longer each time; one that nobody waits for leaves its slot out.
     pub(super) fn back_off(
         &mut self,
         retry_after_ms: Option<i64>,
@@ -94,6 +110,9 @@ impl Replica {
     ) {
         let bound = BACKOFF_CAP_MS.min(BACKOFF_BASE_MS << self.run.failures.min(EXPONENT_MAX));
         self.run.failures = self.run.failures.saturating_add(1);
+        if self.run.routine && self.attempt.is_some() && retry_after_ms.is_none() {
+            self.run.idle_until = self.next_slot(clock);
+        }
         let jitter = match self.run.budget.checked_sub(BUDGET_PER_RETRY) {
             Some(left) => {
                 self.run.budget = left;
@@ -118,7 +137,7 @@ impl Replica {
         clock: &ClockReading,
         chance: &mut dyn Chance,
     ) {
-        self.run.synced_at = Some(clock.mono);
+        self.run.idle_until = self.next_slot(clock);
         self.run.budget = (self.run.budget + 1).min(BUDGET_MAX);
         if moved {
             self.run.failures = 0;
@@ -128,4 +147,12 @@ impl Replica {
             self.back_off(Some(retry_after_ms), clock, chance);
         }
     }
+}
+
+/// Where the slot of a device lies in each [`IDLE_SYNC_MS`] of the server's clock.
+fn slot(device: DeviceId) -> i64 {
+    let hash = hash_of(device.0.as_bytes());
+    let (head, _) = hash.split_first_chunk::<8>().expect("a hash has 32 bytes");
+    let wide = u64::from_be_bytes(*head) % IDLE_SYNC_MS.unsigned_abs();
+    i64::try_from(wide).unwrap_or(0)
 }

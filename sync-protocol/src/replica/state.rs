@@ -1,5 +1,6 @@
 //! The small state of a replica, each struct one stored row.
 
+use crate::blob::BlobHash;
 use crate::clock::UnixMillis;
 use crate::id::{AttemptId, Bucket, ChangeId, DeviceId, EpochId, LeaseId, ReplicaId, Seq, UserId};
 use crate::wire::{Known, Limits, Purged, SnapToken};
@@ -97,6 +98,8 @@ pub(super) struct Attempt {
     pub(super) top: i64,
     pub(super) purged: Vec<Purged>,
     pub(super) open: Vec<ChangeId>,
+    #[serde(default)]
+    pub(super) blobs: Vec<BlobHash>,
     pub(super) sums: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{TestResult, folder, form};
 use std::{collections::BTreeSet, fs};
-use sync_protocol::form::{Choice, Field, Form, Home, Kind, Label, Merge, Need, Role};
+use sync_protocol::form::{Choice, Field, Form, Home, Kind, Label, Merge, Need, Offline, Role};
 
 const ALL: [&str; 20] = [
     "assignment",
@@ -83,6 +83,7 @@ const FIRE: &[Row] = &[
 const SANITATION: &[Row] = &[
     ("facility", "field", Always, "supervisor", &[]),
     ("purpose", "field", Always, "*", &[]),
+    ("variant", "strict", Never, "*", &[]),
     ("origin_inspection", "field", Sometimes, "inspector supervisor", &[]),
     ("entered_at", "field", Always, "*", &[]),
     ("left_at", "field", Always, "*", &[]),
@@ -93,6 +94,7 @@ const SANITATION: &[Row] = &[
     ("records_kept", "item", Always, "*", &[]),
     ("score", "derived", Never, "-", &[]),
     ("temperatures", "rows", Never, "*", &["place", "celsius", "at", "instrument"]),
+    ("measurements", "rows", Never, "*", &["item", "place", "value", "at", "instrument"]),
     (
         "samples",
         "rows",
@@ -149,6 +151,75 @@ const VISIT: &[Row] = &[
     ("approval", "rows", Never, "-", &[]),
     ("status", "status", Never, "caseworker", &[]),
     ("submit_requested", "field", Never, "caseworker", &[]),
+];
+
+/// The workflows of the field: the states that a step leads out of, the state that it leads to, and where it is made.
+type Step = (&'static str, &'static str, Offline);
+
+const FIRE_STEPS: &[Step] = &[
+    ("planned", "notified", Offline::Yes),
+    ("planned notified", "on_site", Offline::Yes),
+    ("on_site", "suspended", Offline::Yes),
+    ("suspended", "on_site", Offline::Yes),
+    ("on_site", "recorded", Offline::Yes),
+    ("on_site recorded", "notice_issued", Offline::Yes),
+    ("recorded returned", "submitted", Offline::Request),
+    ("submitted", "returned", Offline::No),
+    ("submitted", "recorded", Offline::No),
+    ("submitted", "approved", Offline::No),
+    ("approved", "closed", Offline::No),
+    ("approved", "notice_issued", Offline::No),
+    ("notice_issued", "plan_reported", Offline::No),
+    ("notice_issued", "remediation_reported", Offline::No),
+    ("plan_reported", "confirmed", Offline::Yes),
+    ("remediation_reported", "confirmed", Offline::No),
+    ("remediation_reported confirmed", "closed", Offline::No),
+    ("recorded submitted approved notice_issued", "violation_processing", Offline::No),
+    ("plan_reported remediation_reported", "violation_processing", Offline::No),
+    ("violation_processing", "investigating", Offline::No),
+    ("investigating", "warned", Offline::No),
+    ("warned", "hearing", Offline::No),
+    ("warned", "explanation", Offline::No),
+    ("hearing explanation", "ordered", Offline::No),
+    ("ordered", "posted", Offline::No),
+    ("ordered posted", "accused", Offline::No),
+    ("ordered posted", "fine_notified", Offline::No),
+    ("ordered posted", "executed", Offline::No),
+    ("warned ordered posted accused fine_notified executed", "corrected", Offline::No),
+    ("corrected", "closed", Offline::No),
+];
+
+const SANITATION_STEPS: &[Step] = &[
+    ("planned", "on_site", Offline::Yes),
+    ("on_site", "recorded", Offline::Yes),
+    ("recorded returned", "submitted", Offline::Request),
+    ("submitted", "returned", Offline::No),
+    ("submitted", "approved", Offline::No),
+    ("approved", "sheet_delivered", Offline::No),
+    ("sheet_delivered", "guidance_open", Offline::No),
+    ("guidance_open reinspected", "reinspection_due", Offline::No),
+    ("reinspection_due", "reinspected", Offline::No),
+    ("guidance_open reinspected lifted", "closed", Offline::No),
+    ("guidance_open", "disposition_proposed", Offline::No),
+    ("disposition_proposed", "explanation", Offline::No),
+    ("disposition_proposed explanation", "disposition_decided", Offline::No),
+    ("disposition_decided", "announced", Offline::No),
+    ("announced", "lifted", Offline::No),
+];
+
+const VISIT_STEPS: &[Step] = &[
+    ("planned", "visiting", Offline::Yes),
+    ("visiting", "absent", Offline::Yes),
+    ("visiting", "recorded", Offline::Yes),
+    ("recorded returned pulled_back", "drafted", Offline::Request),
+    ("drafted", "sv_reviewed", Offline::No),
+    ("sv_reviewed", "section_head_approved", Offline::No),
+    ("sv_reviewed", "acting_approved", Offline::No),
+    ("acting_approved", "post_reviewed", Offline::No),
+    ("section_head_approved", "office_head_approved", Offline::No),
+    ("section_head_approved office_head_approved post_reviewed", "sealed", Offline::No),
+    ("drafted sv_reviewed section_head_approved", "returned", Offline::No),
+    ("drafted", "pulled_back", Offline::No),
 ];
 
 const KEEPING: [&str; 5] =
@@ -224,16 +295,68 @@ fn every_field_of_the_tables_is_there_as_they_say() -> TestResult {
 }
 
 #[test]
+fn every_step_of_the_workflows_is_there_and_made_where_they_say() -> TestResult {
+    for (name, steps) in [
+        ("fire_inspection", FIRE_STEPS),
+        ("sanitation_inspection", SANITATION_STEPS),
+        ("case_visit", VISIT_STEPS),
+    ] {
+        let form = form(name)?;
+        let statuses = form.statuses.as_ref().ok_or("states")?;
+        for (out_of, to, offline) in steps {
+            for from in out_of.split(' ') {
+                let way = statuses.transition(from, to);
+                assert_eq!(way.map(|way| way.offline), Some(*offline), "{name} {from} → {to}");
+            }
+        }
+        let mut pairs = BTreeSet::new();
+        for way in &statuses.transitions {
+            for from in &way.from {
+                assert!(pairs.insert((from, &way.to)), "{name} {from} → {} twice", way.to);
+            }
+            let returns = matches!(way.to.as_str(), "returned" | "violation_processing");
+            assert!(way.why || !returns, "{name} {} needs a reason", way.to);
+        }
+        let ranks: BTreeSet<i64> = statuses.states.iter().map(|state| state.rank).collect();
+        assert_eq!(ranks.len(), statuses.states.len(), "{name}: no two states of one rank");
+        let reached: BTreeSet<&str> =
+            statuses.transitions.iter().map(|way| way.to.as_str()).collect();
+        for state in &statuses.states {
+            let is_there = reached.contains(state.code.as_str()) || state.code == statuses.initial;
+            assert!(is_there, "{name} {} is never reached", state.code);
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn the_checklists_are_whole() -> TestResult {
-    let checks = |form: &Form| -> Vec<Field> {
-        form.fields.iter().filter(|field| field.path.starts_with("checks.")).cloned().collect()
+    let checks = |form: &Form, letter: char| -> Vec<Field> {
+        let begin = format!("checks.{letter}");
+        form.fields.iter().filter(|field| field.path.starts_with(&begin)).cloned().collect()
     };
+    let mut all = 0;
     for (name, letter, count, finding) in [
         ("fire_inspection", 'F', 20, Some("findings")),
         ("sanitation_inspection", 'H', 20, Some("guidance")),
+        ("sanitation_inspection", 'R', 8, Some("guidance")),
+        ("sanitation_inspection", 'B', 7, Some("guidance")),
+        ("sanitation_inspection", 'S', 7, Some("guidance")),
+        ("sanitation_inspection", 'C', 6, Some("guidance")),
+        ("sanitation_inspection", 'T', 6, Some("guidance")),
+        ("sanitation_inspection", 'P', 7, Some("guidance")),
         ("case_visit", 'W', 14, None),
     ] {
-        let checks = checks(&form(name)?);
+        let checks = checks(&form(name)?, letter);
+        all += checks.len();
+        if name == "sanitation_inspection" {
+            let weights = checks.iter().filter_map(|field| Some(field.check.as_ref()?.weight));
+            assert_eq!(weights.sum::<u32>(), 100, "{letter}");
+            assert!(
+                checks.iter().all(|field| field.relevant.is_some()),
+                "{letter} has its kind of facility"
+            );
+        }
         let expected: Vec<String> = (1..=count).map(|n| format!("checks.{letter}{n:02}")).collect();
         assert_eq!(checks.iter().map(|field| field.path.clone()).collect::<Vec<_>>(), expected);
         for field in &checks {
@@ -243,9 +366,12 @@ fn the_checklists_are_whole() -> TestResult {
             assert_ne!(field.required, Need::Never, "{}", field.path);
         }
     }
-    let food = checks(&form("sanitation_inspection")?);
-    let parts: Vec<_> = food.iter().filter_map(|field| field.check.as_ref()).collect();
-    assert_eq!(parts.iter().map(|check| check.weight).sum::<u32>(), 100);
+    let of_form = |name: &str| -> TestResult<usize> {
+        Ok(form(name)?.fields.iter().filter(|field| field.path.starts_with("checks.")).count())
+    };
+    let there = ["fire_inspection", "sanitation_inspection", "case_visit"].map(of_form);
+    assert_eq!(there.into_iter().sum::<TestResult<usize>>()?, all, "no check beside these");
+    let food = checks(&form("sanitation_inspection")?, 'H');
     let critical: Vec<&str> = food
         .iter()
         .filter(|f| f.check.as_ref().is_some_and(|c| c.critical))

@@ -356,12 +356,74 @@ fn the_score_weighs_what_was_looked_at() -> TestResult {
         ),
         (json!({"checks.H19.result": "good", "checks.H05.result": "bad"}), json!("33.3"), false),
         (json!({"plan_exists.result": "bad", "checks.H19.result": "good"}), json!("100.0"), false),
+        (
+            json!({"variant": "bath", "checks.B02.result": "bad", "checks.B04.result": "good"}),
+            json!("37.5"),
+            true,
+        ),
+        (
+            json!({"variant": "bath", "checks.B01.result": "good", "checks.H01.result": "bad"}),
+            json!("100.0"),
+            false,
+        ),
+        (json!({"checks.B02.result": "bad", "checks.H01.result": "good"}), json!("100.0"), false),
     ];
     for (answers, score, critical) in cases {
         let derived = form.derived(&Answers::of(&answers));
         assert_eq!(derived.get("score"), Some(&score), "{answers}");
         assert_eq!(derived.get("any_critical_bad"), Some(&json!(critical)), "{answers}");
     }
+    Ok(())
+}
+
+/// Section D is the one of the facility: of every other kind nothing is asked and nothing counts.
+#[test]
+fn an_inspection_is_asked_for_the_items_of_its_facility() -> TestResult {
+    let form = form("sanitation_inspection")?;
+    let whole = Answers::of(&json!({
+        "facility": SUBJECT, "purpose": "regular", "attendant": "見本 太郎",
+        "entered_at": "2026-11-22T04:00:00.000Z", "left_at": "2026-11-22T05:00:00.000Z",
+        "inspectors/i1/staff": STAFF, "inspectors/i1/role": "leader"}));
+    for (variant, letter, count, others) in [
+        (None, 'H', 20, 3),
+        (Some("food"), 'H', 20, 3),
+        (Some("hotel"), 'R', 8, 0),
+        (Some("bath"), 'B', 7, 0),
+        (Some("salon"), 'S', 7, 0),
+        (Some("cleaning"), 'C', 6, 0),
+        (Some("entertainment"), 'T', 6, 0),
+        (Some("building"), 'P', 7, 0),
+    ] {
+        let mut answers = whole.clone();
+        if let Some(variant) = variant {
+            answers = answers.with("variant", json!(variant));
+        }
+        let asked = found(&form, &answers);
+        let own: Vec<String> =
+            (1..=count).map(|n| format!("checks.{letter}{n:02}.result required")).collect();
+        assert!(own.iter().all(|item| asked.contains(item)), "{variant:?}: {asked:?}");
+        assert_eq!(asked.len(), own.len() + others, "{variant:?}: {asked:?}");
+        for n in 1..=count {
+            answers = answers.with(&format!("checks.{letter}{n:02}.result"), json!("good"));
+        }
+        if others > 0 {
+            answers = answers
+                .with("haccp_level", json!("based"))
+                .with("plan_exists.result", json!("good"))
+                .with("records_kept.result", json!("good"));
+        }
+        answers = answers.with("temperatures/t1/place", json!("浴室"));
+        answers = answers.with("temperatures/t1/celsius", json!("42"));
+        answers = answers.with("temperatures/t1/limit", json!("10"));
+        answers = answers.with("temperatures/t1/at", json!("2026-11-22T04:10:00.000Z"));
+        let warm: &[&str] =
+            if others > 0 { &["temperatures/t1/celsius too_warm_without_a_bad_item"] } else { &[] };
+        assert_eq!(found(&form, &answers), warm, "{variant:?}");
+        let derived = form.derived(&answers);
+        assert_eq!(derived.get("score"), Some(&json!("100.0")), "{variant:?}");
+    }
+    let unknown = whole.with("variant", json!("circus"));
+    assert!(found(&form, &unknown).contains(&"variant choice".to_owned()));
     Ok(())
 }
 

@@ -42,6 +42,7 @@ fn waiting() -> (Tablet, Value) {
     writer.sync(&mut server);
     server.move_record(other, &bucket("t"));
     tablet.author(rec, vec![field("title", "third")]).expect("authored");
+    tablet.photograph(rec, 1).expect("authored");
     tablet.pass(25 * 3_600_000);
     tablet.connect();
     let (_, body) = tablet.sending.clone().expect("a request");

@@ -9,7 +9,9 @@
 )]
 
 mod garbage;
+mod media;
 mod promises;
+mod schedule;
 mod server;
 mod tablet;
 mod world;

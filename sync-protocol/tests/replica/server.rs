@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use sync_protocol::blob::{BlobHash, BlobRef};
 use sync_protocol::change::{Change, Home, Op};
 use sync_protocol::clock::{Instant, UnixMillis};
 use sync_protocol::id::{AttemptId, Bucket, ChangeId, EpochId, LeaseId, RecordId, ReplicaId, Seq};
@@ -21,6 +22,7 @@ pub(crate) struct Kept {
     pub(crate) text: String,
     pub(crate) result: ChangeResult,
     first_seq: i64,
+    pub(crate) device: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -60,6 +62,9 @@ pub(crate) struct Server {
     pub(crate) limits: Limits,
     pub(crate) backup_seq: Option<i64>,
     pub(crate) pull_fails: bool,
+    /// Whose bytes have been seen whole, by device.
+    pub(crate) shown: BTreeSet<(usize, BlobHash)>,
+    pub(crate) knows_blobs: bool,
     poisoned: BTreeMap<ChangeId, u32>,
     ids: u128,
 }
@@ -89,6 +94,8 @@ impl Server {
             limits: Limits { max_body: 64 * 1024, max_change: 32 * 1024, max_push: 4 },
             backup_seq: None,
             pull_fails: false,
+            shown: BTreeSet::new(),
+            knows_blobs: true,
             poisoned: BTreeMap::new(),
             ids: 1 << 64,
         }
@@ -211,7 +218,7 @@ impl Server {
             more: false,
             sums: None,
             bundle: String::new(),
-            blobs: Blobs::default(),
+            blobs: self.blobs(device, &request.blobs),
             limits: self.limits,
             retry_after: 0,
         };
@@ -231,6 +238,20 @@ impl Server {
             body["records"] = json!("not a list");
         }
         (200, body.to_string().into_bytes())
+    }
+
+    /// Of what is asked about, only blobs that a received change of the asker names are spoken of.
+    fn blobs(&self, device: usize, asked: &[BlobHash]) -> Blobs {
+        if !self.knows_blobs {
+            return Blobs::default();
+        }
+        let named: BTreeSet<BlobHash> = (self.kept.values())
+            .filter(|kept| kept.device == device)
+            .flat_map(|kept| named(&kept.text))
+            .collect();
+        let asked = asked.iter().copied().filter(|sha256| named.contains(sha256));
+        let (have, need) = asked.partition(|sha256| self.shown.contains(&(device, *sha256)));
+        Blobs { need, have }
     }
 
     fn durable_n(&self, incarnation: &Incarnation, backup: i64) -> i64 {
@@ -272,7 +293,7 @@ impl Server {
         }
         self.kept.insert(
             change.id,
-            Kept { text: text.to_owned(), result: result.clone(), first_seq: seq },
+            Kept { text: text.to_owned(), result: result.clone(), first_seq: seq, device },
         );
         result
     }
@@ -480,6 +501,12 @@ impl Server {
 
 fn applied(kept: &Kept) -> bool {
     kept.result.st == Status::Ok
+}
+
+/// The blobs that a frozen text names.
+pub(crate) fn named(text: &str) -> Vec<BlobHash> {
+    let change = Change::parse(text).expect("a frozen text");
+    BlobRef::named(&change).map(|named| named.sha256).collect()
 }
 
 fn known_n(incarnation: &Incarnation) -> i64 {

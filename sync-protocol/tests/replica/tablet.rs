@@ -2,13 +2,14 @@
 
 use crate::server::Server;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use sync_protocol::blob::BlobHash;
 use sync_protocol::change::{Home, Path, RowPath};
 use sync_protocol::clock::{ClockReading, Instant, UnixMillis};
 use sync_protocol::id::{AttemptId, Bucket, ChangeId, DeviceId, RecordId, UserId};
 use sync_protocol::replica::{
-    BACKOFF_CAP_MS, Chance, Draft, Edit, Identity, Input, Notice, Output, Phase, Refused, Replica,
-    Row, Step, Table,
+    BACKOFF_CAP_MS, BlobState, Chance, Draft, Edit, Identity, Input, Notice, Output, Phase,
+    Refused, Replica, Row, Step, Table,
 };
 use uuid::Uuid;
 
@@ -43,6 +44,11 @@ pub(crate) struct Tablet {
     pub(crate) wake: Option<i64>,
     pub(crate) notices: Vec<Notice>,
     pub(crate) vacuums: Vec<u64>,
+    /// The blobs whose bytes are in its folder.
+    pub(crate) files: BTreeSet<BlobHash>,
+    drops: Vec<BlobHash>,
+    /// Whether the power fails before anything is deleted.
+    pub(crate) drops_fail: bool,
 }
 
 pub(crate) fn bucket(name: &str) -> Bucket {
@@ -55,6 +61,11 @@ pub(crate) fn field(path: &str, value: &str) -> Edit {
 
 pub(crate) fn row(id: &str) -> RowPath {
     RowPath { field: "findings".to_owned(), row: id.to_owned() }
+}
+
+/// The SHA-256 of a photo of the tests.
+pub(crate) fn photo(number: u8) -> BlobHash {
+    BlobHash([number; 32])
 }
 
 impl Tablet {
@@ -78,6 +89,9 @@ impl Tablet {
             wake: None,
             notices: Vec::new(),
             vacuums: Vec::new(),
+            files: BTreeSet::new(),
+            drops: Vec::new(),
+            drops_fail: false,
         };
         tablet.execute(step);
         tablet.input(Input::Start);
@@ -97,6 +111,7 @@ impl Tablet {
                 Output::Vacuum { round, .. } => self.vacuums.push(round),
                 Output::Wake { at_mono } => self.wake = Some(at_mono),
                 Output::FetchBundle { .. } => {}
+                Output::DropBlob { sha256 } => self.drops.push(sha256),
                 Output::Notice(notice) => self.notices.push(notice),
             }
         }
@@ -107,6 +122,14 @@ impl Tablet {
         self.execute(step);
         for round in std::mem::take(&mut self.vacuums) {
             self.input(Input::Vacuumed { round });
+        }
+        for sha256 in std::mem::take(&mut self.drops) {
+            if self.drops_fail {
+                continue;
+            }
+            assert_eq!(self.replica.blob_state(sha256), None, "dropped while a change names it");
+            self.files.remove(&sha256);
+            self.input(Input::BlobDropped { sha256 });
         }
     }
 
@@ -122,6 +145,28 @@ impl Tablet {
         let home = Edit::New(Home::In(bucket.clone()));
         let id = self.author(rec, vec![home, field("title", title)]).expect("a new record");
         (rec, id)
+    }
+
+    /// Takes a photo: its bytes are in the folder before a change names them.
+    pub(crate) fn photograph(&mut self, rec: RecordId, number: u8) -> Result<ChangeId, Refused> {
+        let sha256 = photo(number);
+        self.files.insert(sha256);
+        let payload = json!({ "sha256": sha256, "bytes": 1_000, "mime": "image/jpeg" });
+        let at = RowPath { field: "photos".to_owned(), row: format!("p{number}") };
+        self.author(rec, vec![Edit::Add { at, pos: None, value: Some(payload) }])
+    }
+
+    /// Uploads what the server needs.
+    pub(crate) fn upload(&mut self, server: &mut Server) {
+        let needed: Vec<BlobHash> = (self.replica.blobs())
+            .filter(|own| own.state == BlobState::Needed)
+            .map(|own| own.blob.sha256)
+            .collect();
+        for sha256 in needed {
+            assert!(self.files.contains(&sha256), "the bytes of {sha256} are gone");
+            server.shown.insert((self.device, sha256));
+            self.input(Input::BlobUploaded { sha256 });
+        }
     }
 
     pub(crate) fn stored(&self) -> Vec<Row> {
@@ -144,6 +189,7 @@ impl Tablet {
         self.replica = replica;
         self.sending = None;
         self.wake = None;
+        self.drops.clear();
         self.execute(step);
         self.input(Input::Start);
     }
@@ -200,6 +246,11 @@ impl Tablet {
             self.input(Input::Tick);
         }
         panic!("no end of syncing: {:?}", self.notices.iter().rev().take(6).collect::<Vec<_>>());
+    }
+
+    pub(crate) fn text(&self, id: ChangeId) -> String {
+        let own = self.replica.own_changes().find(|own| own.id == id);
+        own.and_then(|own| own.text).expect("a change of its own").to_owned()
     }
 
     pub(crate) fn title(&self, rec: RecordId) -> Vec<String> {

@@ -1,13 +1,15 @@
 //! Whole histories: tablets that crash, are cloned and restored, a server that is restored, grants and moves.
 
-use crate::server::{FORBIDDEN, POISON, Server, Stored};
+use crate::server::{FORBIDDEN, POISON, Server, Stored, named};
 use crate::tablet::{Rows, Tablet, bucket, field, row};
 use proptest::prelude::*;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
+use sync_protocol::blob::BlobHash;
 use sync_protocol::change::Path;
 use sync_protocol::id::{Bucket, ChangeId, RecordId, Seq};
 use sync_protocol::replica::Edit;
+use sync_protocol::wire::Status;
 
 const DEVICES: usize = 2;
 const TABLETS_MAX: usize = 4;
@@ -17,6 +19,8 @@ enum Event {
     Begin { tablet: usize, place: usize, word: usize },
     Edit { tablet: usize, record: usize, word: usize },
     Row { tablet: usize, record: usize, act: usize },
+    Photo { tablet: usize, record: usize, number: u8 },
+    Upload { tablet: usize },
     Rounds { tablet: usize, count: usize, lost: bool },
     Sync { tablet: usize },
     Crash { tablet: usize },
@@ -37,6 +41,8 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (t.clone(), 0..2_usize, 0..4_usize).prop_map(|(tablet, place, word)| Event::Begin { tablet, place, word }),
         6 => (t.clone(), r.clone(), 0..6_usize).prop_map(|(tablet, record, word)| Event::Edit { tablet, record, word }),
         4 => (t.clone(), r.clone(), 0..4_usize).prop_map(|(tablet, record, act)| Event::Row { tablet, record, act }),
+        3 => (t.clone(), r.clone(), 1..5_u8).prop_map(|(tablet, record, number)| Event::Photo { tablet, record, number }),
+        3 => t.clone().prop_map(|tablet| Event::Upload { tablet }),
         5 => (t.clone(), 1..4_usize, any::<bool>()).prop_map(|(tablet, count, lost)| Event::Rounds { tablet, count, lost }),
         4 => t.clone().prop_map(|tablet| Event::Sync { tablet }),
         2 => t.clone().prop_map(|tablet| Event::Crash { tablet }),
@@ -54,14 +60,21 @@ fn event() -> impl Strategy<Value = Event> {
 
 const WORDS: [&str; 6] = ["a", "b", "c", "d", FORBIDDEN, POISON];
 
+/// A change, the device that authored it, and a blob that it names.
+type Named = (ChangeId, usize, BlobHash);
+
 struct World {
     server: Server,
     backup: Option<Server>,
     tablets: Vec<Tablet>,
-    saved: BTreeMap<usize, Rows>,
+    saved: BTreeMap<usize, (Rows, BTreeSet<BlobHash>)>,
     authored: BTreeSet<ChangeId>,
     /// Authored on a disk that was replaced by an older copy: only the server has them, if anyone.
     fragile: BTreeSet<ChangeId>,
+    /// The blobs that changes name, by change and device; not of those that a human closed.
+    media: BTreeSet<Named>,
+    /// Of those, the ones whose bytes were on a disk that was replaced by an older copy.
+    fragile_media: BTreeSet<Named>,
     seen_rv: Vec<BTreeMap<RecordId, (Option<sync_protocol::id::EpochId>, Seq)>>,
     dice: u128,
 }
@@ -87,6 +100,8 @@ impl World {
             saved: BTreeMap::new(),
             authored: BTreeSet::new(),
             fragile: BTreeSet::new(),
+            media: BTreeSet::new(),
+            fragile_media: BTreeSet::new(),
             seen_rv: vec![BTreeMap::new(); TABLETS_MAX],
             dice: 50_000,
         }
@@ -116,6 +131,15 @@ impl World {
                     _ => vec![Edit::Add { at: row("r"), pos: Some("a".to_owned()), value: None }],
                 }
             }),
+            Event::Photo { tablet, record, number } => {
+                let tablet = &mut self.tablets[tablet % count];
+                let Some(rec) = tablet.replica.records().nth(record) else { return };
+                let id = tablet.photograph(rec, number).expect("a photo of what is shown");
+                self.authored.insert(id);
+                let text = tablet.text(id);
+                self.media.extend(named(&text).into_iter().map(|blob| (id, tablet.device, blob)));
+            }
+            Event::Upload { tablet } => self.tablets[tablet % count].upload(&mut self.server),
             Event::Rounds { tablet, count: rounds, lost } => {
                 let tablet = &mut self.tablets[tablet % count];
                 tablet.connect();
@@ -133,7 +157,8 @@ impl World {
             }
             Event::Clone { .. } => {}
             Event::Save { tablet } => {
-                self.saved.insert(tablet % count, self.tablets[tablet % count].rows.clone());
+                let saved = &self.tablets[tablet % count];
+                self.saved.insert(tablet % count, (saved.rows.clone(), saved.files.clone()));
             }
             Event::Restore { tablet } => self.restore_tablet(tablet % count),
             Event::Move { record, place } => {
@@ -157,9 +182,16 @@ impl World {
                     for id in fragile.into_iter().filter(|id| !server.kept.contains_key(id)) {
                         self.authored.remove(&id);
                     }
+                    self.forget_what_only_the_server_had();
                 }
             }
-            Event::Release => self.server.release_all(self.tablets[0].clock.now.0),
+            Event::Release => {
+                self.server.release_all(self.tablets[0].clock.now.0);
+                let kept = &self.server.kept;
+                self.media.retain(|(id, ..)| {
+                    kept.get(id).is_none_or(|kept| kept.result.st != Status::Closed)
+                });
+            }
             Event::Pass { tablet, hours } => self.tablets[tablet % count].pass(hours * 3_600_000),
         }
     }
@@ -178,8 +210,9 @@ impl World {
     }
 
     fn restore_tablet(&mut self, at: usize) {
-        let Some(rows) = self.saved.get(&at).cloned() else { return };
+        let Some((rows, files)) = self.saved.get(&at).cloned() else { return };
         self.tablets[at].rows = rows;
+        self.tablets[at].files = files;
         self.dice += 1;
         self.tablets[at] = self.tablets[at].copy(self.dice);
         self.seen_rv[at].clear();
@@ -192,6 +225,36 @@ impl World {
                 self.authored.remove(&id);
             }
         }
+        let lost: Vec<Named> =
+            self.media.iter().filter(|named| !self.is_on_a_tablet(named)).copied().collect();
+        for named in lost {
+            if self.is_uploaded(&named) {
+                self.fragile_media.insert(named);
+            } else {
+                self.media.remove(&named);
+            }
+        }
+    }
+
+    fn forget_what_only_the_server_had(&mut self) {
+        for named in std::mem::take(&mut self.fragile_media) {
+            if !self.is_uploaded(&named) && !self.is_on_a_tablet(&named) {
+                self.media.remove(&named);
+            }
+        }
+        self.media.retain(|(id, ..)| self.authored.contains(id));
+    }
+
+    fn is_uploaded(&self, (_, device, blob): &Named) -> bool {
+        self.server.shown.contains(&(*device, *blob))
+    }
+
+    /// Whether a tablet has the bytes and a reason to upload them.
+    fn is_on_a_tablet(&self, (_, device, blob): &Named) -> bool {
+        self.tablets.iter().any(|tablet| {
+            let keeps = tablet.replica.blob_state(*blob).is_some();
+            tablet.device == *device && keeps && tablet.files.contains(blob)
+        })
     }
 
     fn on_tablets(&self) -> BTreeSet<ChangeId> {
@@ -209,6 +272,10 @@ impl World {
         for id in &self.authored {
             let safe = kept.contains(id) || self.server.kept.contains_key(id);
             assert!(safe, "the change {id} is nowhere");
+        }
+        for named in &self.media {
+            let safe = self.is_uploaded(named) || self.is_on_a_tablet(named);
+            assert!(safe, "the bytes of {named:?} are nowhere");
         }
         for (at, tablet) in self.tablets.iter().enumerate() {
             let epoch = tablet.replica.epoch();
@@ -230,6 +297,8 @@ impl World {
         for _ in 0..3 {
             for tablet in &mut self.tablets {
                 tablet.sync(&mut self.server);
+                tablet.upload(&mut self.server);
+                tablet.sync(&mut self.server);
             }
         }
     }
@@ -238,8 +307,12 @@ impl World {
         for id in &self.authored {
             assert!(self.server.kept.contains_key(id), "the change {id} never reached the server");
         }
+        for named in &self.media {
+            assert!(self.is_uploaded(named), "the bytes of {named:?} never reached the server");
+        }
         for tablet in &self.tablets {
             assert_eq!(tablet.replica.outbox_len(), 0);
+            assert_eq!(tablet.replica.unsent_blobs(), 0);
             assert!(
                 tablet.holds_completely(),
                 "{:?}",

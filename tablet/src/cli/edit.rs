@@ -138,8 +138,11 @@ fn answers(form: Option<&Form>, path: &str, typed: &str) -> Result<Vec<Edit>> {
             };
             Ok(codes.map(add).collect())
         }
-        (Path::Field(list), Some(Kind::Rows | Kind::Photos | Kind::Signature)) => {
+        (Path::Field(list), Some(Kind::Rows | Kind::Signature)) => {
             Err(anyhow!("{list} is a list: use `add-row`"))
+        }
+        (Path::Field(list), Some(Kind::Photos)) => {
+            Err(anyhow!("{list} takes photos: use `photo` or `video`"))
         }
         _ => Ok(vec![Edit::Set(parsed, value::read(kind, typed)?)]),
     }

@@ -256,7 +256,10 @@ impl Virtual {
                 Output::Send { attempt, body } => self.sending = Some((attempt, body)),
                 Output::Wake { at_mono } => self.wake_at = Some(at_mono),
                 Output::Notice(Notice::Quarantined(_)) => self.quarantined += 1,
-                Output::Vacuum { .. } | Output::FetchBundle { .. } | Output::Notice(_) => {}
+                Output::Vacuum { .. }
+                | Output::FetchBundle { .. }
+                | Output::DropBlob { .. }
+                | Output::Notice(_) => {}
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod edit;
 mod load;
+mod media;
 mod open;
 mod out;
 mod show;
@@ -16,7 +17,7 @@ use sync_protocol::id::{Bucket, RecordType, Tenant};
 use tablet::TabletError;
 
 const CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 the server was not reached or did not take the \
-                     sync (everything is kept); 4 the edit was refused on the tablet.";
+                     sync or a photo (everything is kept); 4 the edit was refused on the tablet.";
 
 /// A tablet for the command line: it records offline and syncs when it finds a network.
 #[derive(Debug, Parser)]
@@ -134,14 +135,57 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Sync now.
+    /// Add a photo to a record (JPEG, PNG, WebP or HEIC, up to 50 MiB).
+    Photo(media::CaptureArgs),
+    /// Add a video to a record (.mp4, .mov or .webm, up to 2 GiB).
+    Video(media::CaptureArgs),
+    /// Show the photos and videos that are on this tablet, and why one waits.
+    Uploads {
+        /// Try again what the server did not take.
+        #[arg(long)]
+        retry: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the photos and videos of a record, or fetch one.
+    Media {
+        /// The record.
+        record: String,
+        /// The SHA-256, or the beginning of it.
+        #[arg(requires = "save")]
+        sha256: Option<String>,
+        /// The size.
+        #[arg(long, value_enum, default_value_t)]
+        size: media::SizeArg,
+        /// The file to write.
+        #[arg(long, requires = "sha256")]
+        save: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show or choose over which networks photos and videos travel.
+    Policy {
+        /// Over Wi-Fi only, or over mobile networks too.
+        #[arg(long, value_enum)]
+        media_on: Option<media::NetworkArg>,
+    },
+    /// Sync now: text first, then photos and videos.
     Sync {
+        /// What the tablet is connected to.
+        #[arg(long, value_enum, default_value_t)]
+        network: media::NetworkArg,
         /// As JSON.
         #[arg(long)]
         json: bool,
     },
     /// Stay in step with the server until Ctrl-C.
-    Watch,
+    Watch {
+        /// What the tablet is connected to.
+        #[arg(long, value_enum, default_value_t)]
+        network: media::NetworkArg,
+    },
     /// Show what waits to be sent, and how the tablet stands with the server.
     Status {
         /// As JSON.
@@ -188,8 +232,19 @@ async fn execute(args: Args) -> anyhow::Result<()> {
         Command::Show { record, json } => show::show(&place.open().await?, &record, json),
         Command::List { kind, json } => show::list(&place.open().await?, kind.as_ref(), json),
         Command::Conflicts { json } => show::conflicts(&place.open().await?, json),
-        Command::Sync { json } => sync::sync(&mut place.open().await?, json).await,
-        Command::Watch => sync::watch(&mut place.open().await?).await,
+        Command::Photo(args) => media::capture(&mut place.open().await?, &args, false).await,
+        Command::Video(args) => media::capture(&mut place.open().await?, &args, true).await,
+        Command::Uploads { retry, json } => {
+            media::uploads(&mut place.open().await?, retry, json).await
+        }
+        Command::Media { record, sha256, size, save, json } => {
+            media::media(&place.open().await?, &record, sha256, size, save, json).await
+        }
+        Command::Policy { media_on } => media::policy(&mut place.open().await?, media_on),
+        Command::Sync { network, json } => {
+            sync::sync(&mut place.open().await?, network.into(), json).await
+        }
+        Command::Watch { network } => sync::watch(&mut place.open().await?, network.into()).await,
         Command::Status { json } => status::status(&place.open().await?, json),
         Command::Load(load) => load::load(&place, load).await,
     }
@@ -197,8 +252,12 @@ async fn execute(args: Args) -> anyhow::Result<()> {
 
 fn exit_code(failed: &anyhow::Error) -> u8 {
     match failed.downcast_ref::<TabletError>() {
-        Some(TabletError::SyncFailed { .. } | TabletError::Unreachable(_)) => 3,
-        Some(TabletError::Refused(_)) => 4,
+        Some(
+            TabletError::SyncFailed { .. }
+            | TabletError::MediaWaits { .. }
+            | TabletError::Unreachable(_),
+        ) => 3,
+        Some(TabletError::Refused(_) | TabletError::NotTaken(_)) => 4,
         _ => 1,
     }
 }

@@ -2,13 +2,14 @@
 
 use super::out::{json, say};
 use anyhow::Result;
+use indicatif::HumanBytes;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use sync_protocol::clock::{Instant, UnixMillis};
 use sync_protocol::id::{
     ChangeId, DeviceId, EpochId, LeaseId, RecordId, ReplicaId, Tenant, UserId,
 };
-use sync_protocol::replica::Phase;
+use sync_protocol::replica::{BlobState, Phase};
 use sync_protocol::wire::Status;
 use tablet::Tablet;
 
@@ -23,6 +24,8 @@ struct Standing {
     epoch: Option<EpochId>,
     synced_at: Option<Instant>,
     unsent: usize,
+    unsent_media: usize,
+    unsent_media_bytes: u64,
     oldest_unsent_at: Option<Instant>,
     oldest_unsent_s: Option<i64>,
     quarantined: Vec<Quarantined>,
@@ -47,6 +50,13 @@ pub(super) fn status(tablet: &Tablet, as_json: bool) -> Result<()> {
     match (standing.unsent, standing.oldest_unsent_s) {
         (0, _) | (_, None) => say("Nothing waits to be sent."),
         (n, Some(age)) => say(format_args!("{n} changes wait to be sent, the oldest for {age} s.")),
+    }
+    if standing.unsent_media > 0 {
+        say(format_args!(
+            "Photos and videos that wait: {}, {}; `genba-tablet uploads` tells why.",
+            standing.unsent_media,
+            HumanBytes(standing.unsent_media_bytes)
+        ));
     }
     match standing.synced_at {
         Some(at) => say(format_args!("Last synced at {} by the server's clock.", at.0)),
@@ -74,6 +84,15 @@ pub(super) fn status(tablet: &Tablet, as_json: bool) -> Result<()> {
     Ok(())
 }
 
+/// The bytes of the photos and videos that the server is still to get, also of records that are not shown any more.
+fn unsent_bytes(tablet: &Tablet) -> u64 {
+    let unsent = tablet.replica().blobs().filter(|own| match own.state {
+        BlobState::Waiting | BlobState::Needed | BlobState::Uploaded => true,
+        BlobState::Had | BlobState::Lost => false,
+    });
+    unsent.map(|own| own.blob.bytes).sum()
+}
+
 fn standing(tablet: &Tablet) -> Standing {
     let replica = tablet.replica();
     let profile = tablet.profile();
@@ -95,6 +114,8 @@ fn standing(tablet: &Tablet) -> Standing {
         epoch: replica.epoch(),
         synced_at: replica.synced_at().map(Instant),
         unsent: replica.outbox_len(),
+        unsent_media: replica.unsent_blobs(),
+        unsent_media_bytes: unsent_bytes(tablet),
         oldest_unsent_at: oldest.map(Instant),
         oldest_unsent_s: oldest.map(|at| now.since(at).max(0) / 1_000),
         quarantined: quarantined.collect(),

@@ -1,12 +1,13 @@
 //! The commands that talk to the server.
 
+use super::media;
 use super::open::Place;
 use super::out::{json, say};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json as object;
 use sync_protocol::replica::{Notice, Phase, Replica};
-use tablet::{Enrolment, Tablet};
+use tablet::{Enrolment, Network, Progress, Tablet};
 
 pub(super) async fn enrol(place: &Place, enrolment: Enrolment) -> Result<()> {
     let tablet = Tablet::enrol(&place.dir, &enrolment, place.clock()).await?;
@@ -19,18 +20,33 @@ pub(super) async fn enrol(place: &Place, enrolment: Enrolment) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn sync(tablet: &mut Tablet, as_json: bool) -> Result<()> {
+pub(super) async fn sync(tablet: &mut Tablet, network: Network, as_json: bool) -> Result<()> {
+    tablet.set_network(network);
     let bar = ProgressBar::new(0);
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} records {msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let synced = tablet.sync(|replica| advance(&bar, replica)).await;
+    let media_bar = media::bar();
+    let synced = tablet
+        .sync(|progress| match progress {
+            Progress::Text(replica) => advance(&bar, replica),
+            Progress::Media(uploading) => {
+                bar.finish_and_clear();
+                media::advance(&media_bar, uploading);
+            }
+        })
+        .await;
     bar.finish_and_clear();
-    let notices = tablet.take_notices();
+    media_bar.finish_and_clear();
+    let (notices, news) = (tablet.take_notices(), tablet.take_media_news());
+    if !as_json {
+        news.iter().for_each(media::tell);
+    }
     let report = synced?;
     if as_json {
         return json(&object!({
             "rounds": report.rounds, "answered": report.answered, "waiting": report.waiting,
             "records": tablet.replica().records().count(),
+            "uploaded": report.uploaded, "media_waiting": report.media_waiting,
         }));
     }
     for notice in &notices {
@@ -42,6 +58,7 @@ pub(super) async fn sync(tablet: &mut Tablet, as_json: bool) -> Result<()> {
         report.waiting,
         tablet.replica().records().count()
     ));
+    media::tell_waiting(tablet);
     Ok(())
 }
 
@@ -58,7 +75,9 @@ fn advance(bar: &ProgressBar, replica: &Replica) {
     bar.set_message(format!("{} to send", replica.outbox_len()));
 }
 
-pub(super) async fn watch(tablet: &mut Tablet) -> Result<()> {
+pub(super) async fn watch(tablet: &mut Tablet, network: Network) -> Result<()> {
+    tablet.set_network(network);
+    let bar = media::bar();
     say("In step with the server until Ctrl-C.");
     let stop = async {
         // Without a handler for Ctrl-C the process simply ends.
@@ -69,6 +88,13 @@ pub(super) async fn watch(tablet: &mut Tablet) -> Result<()> {
     let progress = |tablet: &mut Tablet| {
         for notice in tablet.take_notices() {
             tell(&notice);
+        }
+        tablet.take_media_news().iter().for_each(media::tell);
+        match tablet.uploading() {
+            Some(uploading) if uploading.sent < uploading.blob.bytes => {
+                media::advance(&bar, uploading);
+            }
+            Some(_) | None => bar.finish_and_clear(),
         }
     };
     tablet.watch(progress, stop).await?;
@@ -102,6 +128,7 @@ fn tell(notice: &Notice) {
         Notice::Failed { status, why } => {
             say(format_args!("No success ({status} {why}); trying again."));
         }
-        Notice::Synced { .. } => {}
+        Notice::BlobHad(sha256) => say(format_args!("The server has {sha256}.")),
+        Notice::BlobNeeded(_) | Notice::Synced { .. } => {}
     }
 }

@@ -1,10 +1,12 @@
 //! A server of canned answers over plain HTTP/1.1, one request a connection.
 
+use crate::tus::{Media, TusAnswer};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use sync_protocol::replica::Chance as _;
+use sync_protocol::value::{hash_of, hash_text};
 use tablet::{Clock, Enrolment, OsChance, SystemClock, Tablet, TabletError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -35,6 +37,9 @@ pub(crate) struct Fake {
     seen: Arc<Mutex<Vec<Seen>>>,
     syncs: Arc<Mutex<VecDeque<Canned>>>,
     pub(crate) bundle: Arc<Mutex<String>>,
+    pub(crate) media: Arc<Mutex<Media>>,
+    /// The n up to which a backup holds everything.
+    pub(crate) durable: Arc<Mutex<Option<i64>>>,
 }
 
 pub(crate) const DEVICE: &str = "01990000-0000-7000-8000-00000000000d";
@@ -45,8 +50,14 @@ impl Fake {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let fake =
-            Self { url, seen: Arc::default(), syncs: Arc::default(), bundle: Arc::default() };
+        let fake = Self {
+            url,
+            seen: Arc::default(),
+            syncs: Arc::default(),
+            bundle: Arc::default(),
+            media: Arc::default(),
+            durable: Arc::default(),
+        };
         let serving = fake.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -62,6 +73,18 @@ impl Fake {
         self.syncs.lock().expect("not poisoned").extend(answers);
     }
 
+    /// The lines of all requests so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let seen = self.seen.lock().expect("not poisoned");
+        seen.iter().map(|seen| seen.line.trim_end_matches(" HTTP/1.1").to_owned()).collect()
+    }
+
+    /// The requests of a method so far.
+    pub(crate) fn of_method(&self, method: &str) -> Vec<Seen> {
+        let seen = self.seen.lock().expect("not poisoned");
+        seen.iter().filter(|seen| seen.line.split(' ').next() == Some(method)).cloned().collect()
+    }
+
     /// The requests to a path so far.
     pub(crate) fn seen(&self, path: &str) -> Vec<Seen> {
         let seen = self.seen.lock().expect("not poisoned");
@@ -70,11 +93,24 @@ impl Fake {
 
     async fn serve(&self, mut stream: TcpStream) -> Option<()> {
         let request = read(&mut stream).await?;
-        let (status, body) = self.answer(&request);
+        let answer = if request.line.contains(" /v1/uploads") {
+            self.media.lock().expect("not poisoned").answer(&request)
+        } else {
+            let (status, body) = self.answer(&request);
+            TusAnswer { status, body, ..TusAnswer::default() }
+        };
         self.seen.lock().expect("not poisoned").push(request);
+        let TusAnswer { status, headers, body, lost } = answer;
+        if lost {
+            return None;
+        }
         let head = format!(
-            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-            body.len()
+            "HTTP/1.1 {status} X\r\n{headers}content-type: application/json\r\n{}connection: close\r\n\r\n",
+            if status == 204 {
+                String::new()
+            } else {
+                format!("content-length: {}\r\n", body.len())
+            }
         );
         stream.write_all(head.as_bytes()).await.ok()?;
         stream.write_all(body.as_bytes()).await.ok()
@@ -101,7 +137,7 @@ impl Fake {
             }
             "/v1/sync" => {
                 let canned = self.syncs.lock().expect("not poisoned").pop_front();
-                canned.unwrap_or_else(|| (200, accept_all(&request.json(), "").to_string()))
+                canned.unwrap_or_else(|| (200, self.accept(&request.json()).to_string()))
             }
             path if path.starts_with("/v1/bundles/") => {
                 (200, self.bundle.lock().expect("not poisoned").clone())
@@ -111,6 +147,19 @@ impl Fake {
                 json!({ "type": "/problems/not-found", "title": "no such thing" }).to_string(),
             ),
         }
+    }
+}
+
+impl Fake {
+    /// Accepts every change, and says what is needed of the blobs that are asked about.
+    fn accept(&self, request: &Value) -> Value {
+        let bundle = self.bundle.lock().expect("not poisoned");
+        let hash =
+            if bundle.is_empty() { String::new() } else { hash_text(&hash_of(bundle.as_bytes())) };
+        let mut answer = accept_all(request, &hash);
+        answer["blobs"] = self.media.lock().expect("not poisoned").blobs(request);
+        answer["durable"] = json!(*self.durable.lock().expect("not poisoned"));
+        answer
     }
 }
 

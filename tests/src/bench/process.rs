@@ -40,6 +40,7 @@ impl Server {
             .arg(&config)
             .args(["--database-url", database, "serve", "--listen", "127.0.0.1:0", "--port-file"])
             .arg(&port_file)
+            .env("GENBA_OBJECTS_URL", format!("folder:{}", folder.join("objects").display()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

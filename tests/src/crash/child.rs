@@ -1,5 +1,6 @@
 //! The real server as a child process that can be told where to die.
 
+use crate::uploads::bucket::Bucket;
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
@@ -20,7 +21,7 @@ pub struct Launch {
     program: PathBuf,
     folder: PathBuf,
     database_url: String,
-    objects: PathBuf,
+    objects: Vec<(&'static str, String)>,
     /// The fault that is planted in them.
     pub fault: String,
 }
@@ -53,7 +54,7 @@ impl Launch {
             program,
             folder: folder.to_owned(),
             database_url: database_url.to_owned(),
-            objects: folder.join("objects"),
+            objects: Vec::new(),
             fault: String::new(),
         })
     }
@@ -61,7 +62,14 @@ impl Launch {
     /// Has the servers keep photos and video in this folder, which they may share.
     #[must_use]
     pub fn objects(mut self, folder: &Path) -> Self {
-        folder.clone_into(&mut self.objects);
+        self.objects = vec![("GENBA_OBJECTS_URL", format!("folder:{}", folder.display()))];
+        self
+    }
+
+    /// Has the servers keep photos and video in a bucket.
+    #[must_use]
+    pub fn bucket(mut self, bucket: &Bucket) -> Self {
+        self.objects = bucket.settings();
         self
     }
 
@@ -81,8 +89,9 @@ impl Launch {
             .arg(&config)
             .args(["serve", "--listen", "127.0.0.1:0", "--port-file"])
             .arg(&port_file)
+            .env("GENBA_OBJECTS_URL", format!("folder:{}", self.folder.join("objects").display()))
             .env_remove("CRASH_AT")
-            .env("GENBA_OBJECTS_URL", format!("folder:{}", self.objects.display()))
+            .envs(self.objects.iter().map(|(name, value)| (name, value)))
             .env("GENBA_FAULT", &self.fault)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

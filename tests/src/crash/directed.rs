@@ -202,3 +202,29 @@ pub async fn what_was_replaced_early_stays_replaced() -> Result<Vec<String>> {
     stage.sync(&mut reader).await?;
     Ok(unless(reader.values(rec, "title") == ["終"], "what was replaced early came to life"))
 }
+
+/// A change that the server fails on is stored unread the third time it comes alone, and holds up nothing else.
+///
+/// Without the fault it is a change like any other.
+pub async fn a_change_that_fails_is_kept_unread() -> Result<Vec<String>> {
+    let stage = Stage::open().await?;
+    let mut writer = stage.tablet(FIRST)?;
+    let (rec, _) = writer.begin(&station("a"), "題")?;
+    stage.sync(&mut writer).await?;
+    writer.author(rec, vec![set("place", json!("前"))])?;
+    let failing = writer.author(rec, vec![set("title", json!("genba-poison"))])?;
+    writer.author(rec, vec![set("area", json!(7))])?;
+    stage.sync(&mut writer).await?;
+    anyhow::ensure!(writer.is_settled(), "the outbox is empty, {:?}", writer.statuses);
+    let found = stage.look().await?;
+    let others = writer.values(rec, "place") == ["前"] && writer.values(rec, "area") == [json!(7)];
+    anyhow::ensure!(others, "the changes before and after it are applied");
+    let Some(kept) = found.quarantine.first() else {
+        anyhow::ensure!(writer.statuses.keys().all(|status| *status == 200), "nothing failed");
+        return Ok(unless(found.changes.len() == 4, "a change is neither here nor there"));
+    };
+    anyhow::ensure!(found.quarantine.len() == 1 && found.changes.len() == 3, "it alone is kept");
+    anyhow::ensure!((kept.id, kept.code.as_str()) == (Some(failing.0), "bad_op"), "{kept:?}");
+    anyhow::ensure!(writer.statuses.get(&500).is_some_and(|times| *times >= 2), "it failed before");
+    Ok(vec!["a change that the server fails on was stored unread".to_owned()])
+}

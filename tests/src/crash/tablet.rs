@@ -94,6 +94,7 @@ impl Tablet {
                 Output::Vacuum { round, .. } => self.input(Input::Vacuumed { round }),
                 Output::Wake { at_mono } => self.wake = Some(at_mono),
                 Output::FetchBundle { hash } => self.input(Input::BundleStored { hash: &hash }),
+                Output::DropBlob { sha256 } => self.input(Input::BlobDropped { sha256 }),
                 Output::Notice(notice) => self.notices.push(notice),
             }
         }

@@ -20,6 +20,15 @@ pub struct Server {
     pub url: String,
 }
 
+/// The certificate of a server that speaks TLS, and its key; both are PEM files.
+#[derive(Clone, Copy, Debug)]
+pub struct Certificate<'a> {
+    /// The certificate, of `localhost`.
+    pub cert: &'a Path,
+    /// Its key.
+    pub key: &'a Path,
+}
+
 /// Where the program `name` was built: beside the program that runs.
 pub fn program(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
@@ -38,9 +47,29 @@ pub fn database_url(folder: &Path) -> String {
 impl Server {
     /// Starts it and waits until it takes work.
     pub async fn start(folder: &Path, client: &reqwest::Client) -> Result<Self> {
+        Self::start_with(folder, client, "http://127.0.0.1", "", None).await
+    }
+
+    /// Starts it with TLS and a log that tells every call; `client` has to know the certificate. Its address is `https://localhost:<port>`.
+    pub async fn start_tls(
+        folder: &Path,
+        client: &reqwest::Client,
+        Certificate { cert, key }: Certificate<'_>,
+    ) -> Result<Self> {
+        let tls = format!("[tls]\ncert = {:?}\nkey = {:?}\n", cert.display(), key.display());
+        Self::start_with(folder, client, "https://localhost", &tls, Some("debug")).await
+    }
+
+    async fn start_with(
+        folder: &Path,
+        client: &reqwest::Client,
+        address: &str,
+        more: &str,
+        log_level: Option<&str>,
+    ) -> Result<Self> {
         let port_file = folder.join("port");
         let config = folder.join("genba.toml");
-        std::fs::write(&config, "[listen]\ndrain_delay_s = 0\n")?;
+        std::fs::write(&config, format!("[listen]\ndrain_delay_s = 0\n{more}"))?;
         let log = File::options().create(true).append(true).open(folder.join("server.log"))?;
         let child = Command::new(program("genba")?)
             .args([
@@ -51,6 +80,7 @@ impl Server {
             ])
             .args(["serve", "--listen", "127.0.0.1:0", "--port-file"])
             .arg(&port_file)
+            .envs(log_level.map(|level| ("GENBA_LOG", level)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -64,7 +94,7 @@ impl Server {
                 );
             }
             if let Ok(port) = std::fs::read_to_string(&port_file) {
-                server.url = format!("http://127.0.0.1:{port}");
+                server.url = format!("{address}:{port}");
                 if server.is_ready(client).await {
                     return Ok(server);
                 }

@@ -93,7 +93,11 @@ pub(super) struct House {
 
 fn options(folder: &Path) -> Options {
     let url = format!("sqlite:{}/genba.db", folder.display());
-    Options { url, read_connections: 1, durability: Durability::VolatileForSimulation }
+    Options {
+        read_connections: 1,
+        durability: Durability::VolatileForSimulation,
+        ..Options::new(url)
+    }
 }
 
 async fn open(

@@ -218,7 +218,10 @@ impl World {
     /// Judges again what waited for the late form; tells how many changes were released.
     pub(super) async fn judge_late_again(&mut self) -> Result<usize> {
         let kind = "late".parse()?;
-        let done = self.house.command(Command::FormPublished { kind }).await?;
+        let done = self
+            .house
+            .command(Command::FormPublished { kind, after: sync_protocol::id::Seq(0) })
+            .await?;
         Ok(done.map_err(anyhow::Error::msg)?.fresh)
     }
 

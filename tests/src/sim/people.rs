@@ -238,9 +238,9 @@ impl World {
             9 if there => Edit::Pos { at: row, pos: format!("b{}", self.dice.below(9)) },
             8..=10 if there => Edit::Set(Path::Cell(row, "severity".to_owned()), json!(word)),
             11 => {
-                let at =
-                    RowPath { field: "photos".into(), row: format!("p{}", self.dice.below(4)) };
-                Edit::Add { at, pos: None, value: Some(json!({"sha256": word})) }
+                let row = format!("p{}", self.dice.below(4));
+                let at = RowPath { field: "received_by".into(), row };
+                Edit::Add { at, pos: None, value: Some(json!({"name": word})) }
             }
             12 if !record.deletions.is_empty() => Edit::Undel,
             12 => Edit::Del { why: Some(word) },

@@ -343,6 +343,8 @@ impl World {
                 let delay = self.dice.millis(1, 2_000);
                 self.foresee(delay, Event::Bundle { tablet: at, run, hash });
             }
+            // Nobody in this world takes photos.
+            Output::DropBlob { .. } => {}
             Output::Notice(notice) => {
                 use sync_protocol::replica::Notice;
                 match notice {
@@ -357,6 +359,8 @@ impl World {
                     | Notice::Left(_)
                     | Notice::Entered(_)
                     | Notice::Differs(_)
+                    | Notice::BlobNeeded(_)
+                    | Notice::BlobHad(_)
                     | Notice::Failed { .. }) => self.note(format!("tablet {at}: {other:?}")),
                 }
             }

@@ -1,5 +1,6 @@
 //! Many uploads, each through its faults, to servers that are killed; what is left is judged.
 
+use super::bucket::Bucket;
 use super::camera::Shot;
 use super::client::{Checksum, Patched, Uploader};
 use crate::crash::child::{Launch, Process};
@@ -45,6 +46,17 @@ pub struct Plan {
     pub kills: u32,
     /// The seed of all chance.
     pub seed: u64,
+    /// Where the bytes lie.
+    pub place: Place,
+}
+
+/// Where the servers of a campaign keep photos.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// In one folder.
+    Folder,
+    /// In the bucket of an S3 service.
+    Bucket(Bucket),
 }
 
 /// What came of it.
@@ -161,7 +173,11 @@ pub async fn run(folder: &Path, plan: &Plan) -> Result<Report> {
     for node in 0..plan.nodes {
         let own = folder.join(format!("node-{node}"));
         std::fs::create_dir_all(&own)?;
-        let launch = Launch::new(&own, &plan.database_url)?.objects(&objects);
+        let launch = Launch::new(&own, &plan.database_url)?;
+        let launch = match &plan.place {
+            Place::Folder => launch.objects(&objects),
+            Place::Bucket(bucket) => launch.bucket(bucket),
+        };
         running.push(launch.start_whole(&client).await?);
         launches.push(launch);
     }

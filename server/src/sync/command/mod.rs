@@ -6,6 +6,7 @@ mod import;
 mod place;
 mod quarantine;
 mod seal;
+mod status;
 
 pub use epoch::new_epoch;
 pub use seal::{SealView, read_journal, seal_view};
@@ -65,6 +66,21 @@ pub enum Command {
         /// The hash of the view that she saw.
         view_hash: String,
     },
+    /// A record goes to another state.
+    Status {
+        /// The person.
+        user: UserId,
+        /// The record.
+        rec: RecordId,
+        /// The id of the change.
+        id: ChangeId,
+        /// The state that it goes to.
+        to: String,
+        /// The reason, where the form asks for one.
+        why: Option<String>,
+        /// The revision that the person saw.
+        seen_rv: Seq,
+    },
     /// An approver opens the seal.
     Unseal {
         /// The person.
@@ -107,10 +123,12 @@ pub enum Command {
         /// The reason.
         why: String,
     },
-    /// A form was published: what waited for it is judged again.
+    /// A form was published: a piece of what waited for it is judged again.
     FormPublished {
         /// The kind.
         kind: RecordType,
+        /// Where the piece begins: what was received after this seq.
+        after: Seq,
     },
     /// Changes from a file of the office.
     Import {
@@ -137,6 +155,8 @@ pub struct Done {
     pub quarantined: usize,
     /// Why an edit is late.
     pub late: Option<String>,
+    /// Where the next piece begins, when there was more than one transaction should take.
+    pub next: Option<Seq>,
     /// The head after it.
     pub head: Seq,
     /// The buckets that have news.
@@ -157,13 +177,18 @@ pub(super) async fn carry_out(
         Command::Seal { user, rec, id, rv, view_hash } => {
             seal::seal(tx, room, user, rec, seal::Seen { id, rv, view_hash }).await
         }
+        Command::Status { user, rec, id, to, why, seen_rv } => {
+            status::advance(tx, room, user, rec, status::Step { id, to, why, seen_rv }).await
+        }
         Command::Unseal { user, rec, id, why } => seal::unseal(tx, room, user, rec, id, why).await,
         Command::Judge { user, rec, id, change, aside } => {
             seal::judge(tx, room, user, rec, seal::Judgement { id, change, aside }).await
         }
         Command::Release { user, q, why } => quarantine::release(tx, room, user, q, why).await,
         Command::Close { user, q, why } => quarantine::close(tx, room, user, q, why).await,
-        Command::FormPublished { kind } => quarantine::judge_kind_again(tx, room, &kind).await,
+        Command::FormPublished { kind, after } => {
+            quarantine::judge_kind_again(tx, room, &kind, after).await
+        }
         Command::Import { user, texts } => import::import(tx, room, user, texts).await,
         Command::NewEpoch { ends } => epoch::begin(tx, room, ends).await,
     }
@@ -300,6 +325,10 @@ fn same_command(stored: &[Op], asked: &[Op]) -> bool {
             rv_a == rv_b && a == b
         }
         ([Op::Unseal { why: a, .. }], [Op::Unseal { why: b, .. }]) => a == b,
+        ([Op::Set { path: a, value: of_a, .. }], [Op::Set { path: b, value: of_b, .. }]) => {
+            // Where it led from is no longer where the record is.
+            a == b && ["to", "why"].iter().all(|member| of_a.get(member) == of_b.get(member))
+        }
         ([Op::Accept { change: a, .. }], [Op::Accept { change: b, .. }]) => a == b,
         ([Op::Aside { change: a, why: why_a, .. }], [Op::Aside { change: b, why: why_b, .. }]) => {
             a == b && why_a == why_b

@@ -8,12 +8,12 @@ use crate::sync::rights;
 use std::collections::BTreeSet;
 use storage::{QuarantineState, Quarantined, Tx};
 use sync_protocol::form::Role;
-use sync_protocol::id::{Bucket, QuarantineId, RecordType, UserId};
+use sync_protocol::id::{Bucket, QuarantineId, RecordType, Seq, UserId};
 
 /// Where quarantined changes go that name no bucket.
 pub(super) const UNPLACED: &str = "inbox:unplaced";
-/// The most changes of one kind that are judged again in one step.
-const AGAIN_MAX: u32 = 2_000;
+/// How many changes of one kind are judged again in one transaction: as many as one push may hold.
+const AGAIN_PIECE: u32 = 200;
 const NOT_FOUND: ApiError = ApiError::NotFound { kind: "quarantined change" };
 
 /// The buckets whose supervisors answer for a quarantined change.
@@ -101,16 +101,20 @@ pub(super) async fn close(
     Ok(Done { buckets, ..unchanged(tx, room).await? })
 }
 
+/// Judges the next piece of what waits of a kind; [`Done::next`] tells where the piece after it begins.
 pub(super) async fn judge_kind_again(
     tx: &mut Tx,
     room: Room<'_>,
     kind: &RecordType,
+    after: Seq,
 ) -> Result<Done, ApiError> {
-    let waiting = tx.quarantine().open_of_type(room.tenant, kind, AGAIN_MAX).await?;
+    let waiting = tx.quarantine().open_of_type(room.tenant, kind, after, AGAIN_PIECE).await?;
+    let is_full = waiting.len() >= AGAIN_PIECE as usize;
+    let next = waiting.last().map(|row| row.seq).filter(|_| is_full);
     let wanted = Wanted { waiting, ..Wanted::default() };
     let mut desk = Desk::open(tx, room.tenant, room.book, room.now, wanted).await?;
     desk.judge_all_waiting();
-    close_desk(tx, desk).await
+    Ok(Done { next, ..close_desk(tx, desk).await? })
 }
 
 async fn close_desk(tx: &mut Tx, desk: Desk<'_>) -> Result<Done, ApiError> {

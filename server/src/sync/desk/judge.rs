@@ -55,10 +55,12 @@ impl Desk<'_> {
             }
         };
         // Only now: who may not begin such a record does not learn whether there is one of this id.
-        if change.home().is_some() && self.existing(change.rec).is_some() {
-            return Err(Code::IdReuse);
-        }
-        Ok(late)
+        let taken = self.existing(change.rec).filter(|_| change.home().is_some());
+        let Some(file) = taken else { return Ok(late) };
+        let sees = || !rights::readable(grants(change.by), self.now).is_disjoint(&file.buckets);
+        let is_trusted = server_made || source.via == Via::Import;
+        // To who may not see the record, a second `new` is told as every op on it.
+        Err(if is_trusted || sees() { Code::IdReuse } else { Code::Forbidden })
     }
 
     fn existing(&self, rec: RecordId) -> Option<&File> {

@@ -1,5 +1,6 @@
 //! Photos and video: uploads by tus 1.0.0, reading, collection. Each test has its own server and its own object store.
 
 mod creation;
+mod protocol;
 mod scene;
 mod sending;

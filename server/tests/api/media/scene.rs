@@ -1,13 +1,15 @@
 //! A server with somebody who sends.
 
-use crate::support::{Answer, TestResult, World};
+use crate::support::{Answer, Tablet, TestResult, World};
 use aws_lc_rs::digest;
 use axum::body::Body;
 use axum::http::{Method, Request, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::TryStreamExt as _;
 use storage::{Blob, Upload, UploadPart};
-use sync_protocol::id::{Tenant, UploadId};
+use sync_protocol::clock::UnixMillis;
+use sync_protocol::id::{DeviceId, Tenant, UploadId, UserId};
 
 /// Makes of each case `async fn name(scene: Scene) -> TestResult` the tests `sqlite::name` and `postgres::name`.
 macro_rules! on_both {
@@ -39,6 +41,9 @@ pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) token: String,
     pub(crate) tenant: Tenant,
+    pub(crate) user: UserId,
+    pub(crate) device: DeviceId,
+    pub(crate) tablet: Tablet,
 }
 
 /// A JPEG in name: the right beginning and then noise of a seed.
@@ -92,10 +97,21 @@ impl Answer {
 }
 
 impl Scene {
+    pub(crate) async fn new() -> TestResult<Self> {
+        Self::of(World::new().await?).await
+    }
+
     pub(crate) async fn of(world: World) -> TestResult<Self> {
         let tablet = world.tablet("fire", "mori").await?;
         let token = world.token(&tablet).await;
-        Ok(Self { world, token, tenant: "fire".parse()? })
+        let (user, device) = (tablet.user, tablet.device.parse()?);
+        Ok(Self { world, token, tenant: "fire".parse()?, user, device, tablet })
+    }
+
+    /// The same with a token of now.
+    pub(crate) async fn anew(mut self) -> TestResult<Self> {
+        self.token = self.world.token(&self.tablet).await;
+        Ok(self)
     }
 
     /// A call with these headers beside `Tus-Resumable` and the credentials.
@@ -177,6 +193,19 @@ impl Scene {
         let mut tx = self.world.base.store.read().await?;
         let upload = tx.uploads().find(&self.tenant, id).await?.ok_or("no such upload")?;
         Ok((upload, tx.uploads().parts(&self.tenant, id).await?))
+    }
+
+    /// How many uploads of the tablet's user are open.
+    pub(crate) async fn open_uploads(&self) -> TestResult<i64> {
+        let (mut tx, device) = (self.world.base.store.write().await?, Some(self.device));
+        let since = UnixMillis(0);
+        Ok(tx.uploads().under_way(&self.tenant, self.user, device, since).await?.open)
+    }
+
+    /// The names of all objects in the store.
+    pub(crate) async fn objects(&self) -> TestResult<Vec<String>> {
+        let found: Vec<_> = self.world.objects.list(None).try_collect().await?;
+        Ok(found.into_iter().map(|meta| meta.location.to_string()).collect())
     }
 
     /// The row of a blob.

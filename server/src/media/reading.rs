@@ -1,0 +1,160 @@
+//! Reads blobs back: only through a record that the reader may see now, and a reference that holds.
+//!
+//! Whoever may not know of a blob is told the same as when there were none.
+
+use super::hasher::Hasher;
+use super::objects::ObjectError;
+use crate::fault::planted;
+use crate::problem::ApiError;
+use crate::state::AppState;
+use crate::sync::rights;
+use axum::body::{Body, Bytes};
+use futures_util::stream;
+use std::collections::VecDeque;
+use std::ops::Range;
+use storage::{Blob, Derivative, Hash, Render, Tx};
+use sync_protocol::blob::BlobHash;
+use sync_protocol::id::{RecordId, Tenant, UserId};
+
+const NO_MEDIA: ApiError = ApiError::NotFound { kind: "media" };
+/// How much of a blob is in memory for one reader: 512 KiB, twice.
+const BLOCK_BYTES: u64 = 512 * 1024;
+
+/// Which picture of a blob is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// The blob as it came.
+    Original,
+    /// The small picture for lists.
+    Thumb,
+    /// The picture for a screen.
+    Screen,
+}
+
+/// Finds a blob for a reader.
+pub async fn find(
+    state: &AppState,
+    tenant: &Tenant,
+    user: UserId,
+    rec: RecordId,
+    sha256: Hash,
+) -> Result<Found, ApiError> {
+    let now = state.clock.now();
+    let mut tx = state.store.read().await?;
+    let grants = tx.grants().of_users(tenant, &[user]).await?;
+    let readable = rights::readable(&grants, now);
+    let pointers = tx.pointers().buckets_of(tenant, &[rec]).await?;
+    let seen = pointers.iter().any(|pointer| pointer.live && readable.contains(&pointer.bucket));
+    if !seen && !planted("read-scope-unchecked") {
+        return Err(NO_MEDIA);
+    }
+    let blob = tx.blobs().find_readable(tenant, rec, &sha256).await?.ok_or(NO_MEDIA)?;
+    let parts = parts(&mut tx, tenant, &blob).await?;
+    Ok(Found { blob, parts })
+}
+
+async fn parts(tx: &mut Tx, tenant: &Tenant, blob: &Blob) -> Result<Vec<(String, u64)>, ApiError> {
+    let parts = tx.uploads().parts(tenant, blob.home).await?;
+    let bytes: i64 = parts.iter().map(|part| part.bytes).sum();
+    if bytes != blob.bytes {
+        return Err(ApiError::internal("the parts of a blob are not all of it"));
+    }
+    let sized = |bytes: i64| u64::try_from(bytes).unwrap_or_default();
+    Ok(parts.into_iter().map(|part| (part.key, sized(part.bytes))).collect())
+}
+
+/// A blob with the objects that its bytes lie in.
+#[derive(Debug)]
+pub struct Found {
+    /// The blob.
+    pub blob: Blob,
+    parts: Vec<(String, u64)>,
+}
+
+impl Found {
+    /// The smaller picture, which is one object; `None` for the original.
+    pub fn derivative(&self, size: Size) -> Result<Option<&Derivative>, ApiError> {
+        let derivative = match size {
+            Size::Original => return Ok(None),
+            Size::Thumb => self.blob.thumb.as_ref(),
+            Size::Screen => self.blob.screen.as_ref(),
+        };
+        match (derivative, self.blob.render) {
+            (Some(derivative), _) => Ok(Some(derivative)),
+            (None, Render::Pending) => Err(ApiError::NotRendered),
+            (None, Render::None | Render::Made | Render::Unrenderable) => {
+                Err(ApiError::Unrenderable)
+            }
+        }
+    }
+
+    /// A body of these bytes. The first are read before it is given, so that a store that is down is told as such.
+    ///
+    /// A whole blob is hashed on its way; when it is not what was proven, the body breaks off before its end.
+    pub async fn body(&self, state: &AppState, range: Range<u64>) -> Result<Body, ApiError> {
+        let bytes = u64::try_from(self.blob.bytes).unwrap_or_default();
+        let proof = (range == (0..bytes)).then(|| (Hasher::default(), self.blob.sha256));
+        let mut walk =
+            Walk { state: state.clone(), blocks: self.blocks(&range), proof, held: None };
+        let first = walk.next().await?;
+        let rest = stream::try_unfold(walk, |mut walk| async move {
+            Ok::<_, ObjectError>(walk.next().await?.map(|block| (block, walk)))
+        });
+        let first = stream::iter(first.map(Ok));
+        Ok(Body::from_stream(futures_util::StreamExt::chain(first, rest)))
+    }
+
+    /// The ranges of objects that hold a range of the blob.
+    fn blocks(&self, range: &Range<u64>) -> VecDeque<(String, Range<u64>)> {
+        let mut blocks = VecDeque::new();
+        let mut begin = 0;
+        for (key, bytes) in &self.parts {
+            let within = range.start.max(begin)..range.end.min(begin + bytes);
+            let mut at = within.start;
+            while at < within.end {
+                let to = within.end.min(at + BLOCK_BYTES);
+                blocks.push_back((key.clone(), at - begin..to - begin));
+                at = to;
+            }
+            begin += bytes;
+        }
+        blocks
+    }
+}
+
+/// Walks over the objects of a blob, block by block.
+struct Walk {
+    state: AppState,
+    blocks: VecDeque<(String, Range<u64>)>,
+    proof: Option<(Hasher, Hash)>,
+    /// The block that is given only when the next one, or the proof, is there.
+    held: Option<Bytes>,
+}
+
+impl Walk {
+    async fn next(&mut self) -> Result<Option<Bytes>, ObjectError> {
+        loop {
+            let Some((key, range)) = self.blocks.pop_front() else {
+                if let Some((hasher, sha256)) = self.proof.take()
+                    && hasher.hash() != sha256
+                {
+                    return Err(damaged(sha256));
+                }
+                return Ok(self.held.take());
+            };
+            let block = self.state.objects.read(&key, range).await?;
+            let Some((hasher, _)) = &mut self.proof else { return Ok(Some(block)) };
+            hasher.update(&block);
+            if let Some(before) = self.held.replace(block) {
+                return Ok(Some(before));
+            }
+        }
+    }
+}
+
+fn damaged(sha256: Hash) -> ObjectError {
+    let sha256 = BlobHash(sha256);
+    tracing::error!(alarm = "blob_damaged", blob.sha256 = %sha256, "a blob is not what was proven");
+    metrics::counter!("genba_alarms_total", "alarm" => "blob_damaged").increment(1);
+    ObjectError::Damaged
+}
