@@ -17,7 +17,8 @@ pub(super) fn plant_from_environment() {
 
 /// Tries everything and tells what succeeded.
 pub(super) fn when_asked(output: &mut impl Write) -> io::Result<()> {
-    if !planted("worker_tries_to_escape") {
+    // One that keeps its calls tries as well: what it reaches shows that the attempts are real.
+    if !planted("worker_tries_to_escape") && !planted("worker_keeps_its_calls") {
         return Ok(());
     }
     let attempts = [

@@ -40,8 +40,8 @@ macro_rules! on_conn {
 }
 
 /// Puts a query together from literals and from the few parts in which the dialects differ:
-/// `(ids "$2")` and `(texts "$2")` are `in` a bound set, `(for_update)` locks the rows of a table, `(sorted "seq")`
-/// sorts what was found instead of finding it in that order.
+/// `(ids "$2")` and `(texts "$2")` are `in` a bound set, `(for_update)` locks the rows of a table, `(skip_locked)` those
+/// that nobody else has locked, `(sorted "seq")` sorts what was found instead of finding it in that order.
 macro_rules! sql {
     ($tx:expr, $($part:tt),+ $(,)?) => {
         $tx.dialect(
@@ -55,10 +55,12 @@ macro_rules! part {
     (sqlite (ids $set:literal)) => { concat!("in (select unhex(value) from json_each(", $set, "))") };
     (sqlite (texts $set:literal)) => { concat!("in (select value from json_each(", $set, "))") };
     (sqlite (for_update)) => { "" };
+    (sqlite (skip_locked)) => { "" };
     (sqlite (sorted $column:literal)) => { concat!(" order by +", $column) };
     (postgres (ids $set:literal)) => { concat!("= any(", $set, ")") };
     (postgres (texts $set:literal)) => { concat!("= any(", $set, ")") };
     (postgres (for_update)) => { " for update" };
+    (postgres (skip_locked)) => { " for update skip locked" };
     (postgres (sorted $column:literal)) => { concat!(" order by ", $column) };
     ($engine:ident {$($text:tt)*}) => { $($text)* };
     ($engine:ident $text:literal) => { $text };

@@ -21,6 +21,7 @@ mod prefix;
 mod quarantine;
 mod received;
 mod records;
+mod renders;
 mod replicas;
 mod sample;
 mod schema;
