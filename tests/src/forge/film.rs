@@ -8,7 +8,9 @@ pub fn a_box(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
 
 /// The first box of a file of this brand.
 pub fn ftyp(brand: &[u8; 4]) -> Vec<u8> {
-    a_box(b"ftyp", &[&brand[..], &[0, 0, 2, 0], &brand[..]].concat())
+    // What HEIC has to name beside itself.
+    let beside = if brand == b"heic" { b"mif1" } else { brand };
+    a_box(b"ftyp", &[&brand[..], &[0, 0, 2, 0], beside, brand].concat())
 }
 
 /// The table of contents of a film of 90.5 seconds at 1,920 by 1,080, a sound track first; `extra` is put into the
@@ -25,8 +27,11 @@ pub fn moov(turned: bool, extra: &[u8]) -> Vec<u8> {
         &[0; 80],
     ];
     let one = 0x0001_0000;
-    let matrix =
-        if turned { [0, one, 0, one, 0, 0, 0, 0, 1 << 30] } else { [one, 0, 0, 0, one, 0, 0, 0, 1 << 30] };
+    let matrix = if turned {
+        [0, one, 0, one, 0, 0, 0, 0, 1 << 30]
+    } else {
+        [one, 0, 0, 0, one, 0, 0, 0, 1 << 30]
+    };
     let matrix: Vec<u8> = matrix.into_iter().flat_map(u32::to_be_bytes).collect();
     let tkhd = [&[0; 40][..], &matrix, &number(1_920 << 16), &number(1_080 << 16)].concat();
     let track = |kind: &[u8; 4], codec: &[u8; 4], extra: &[u8]| {
@@ -55,7 +60,8 @@ pub fn webm() -> Vec<u8> {
     let scale = element(b"\x2a\xd7\xb1", &1_000_000_u32.to_be_bytes());
     let duration = element(b"\x44\x89", &12_500_f32.to_be_bytes());
     let info = element(b"\x15\x49\xa9\x66", &[scale, duration].concat());
-    let video = [element(b"\xb0", &1_280_u16.to_be_bytes()), element(b"\xba", &720_u16.to_be_bytes())];
+    let video =
+        [element(b"\xb0", &1_280_u16.to_be_bytes()), element(b"\xba", &720_u16.to_be_bytes())];
     let pictures =
         [element(b"\x83", &[1]), element(b"\x86", b"V_VP9"), element(b"\xe0", &video.concat())];
     let sound = element(b"\xae", &element(b"\x83", &[2]));

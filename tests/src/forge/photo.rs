@@ -78,7 +78,9 @@ pub fn ascii(text: &str) -> Value {
 
 /// Fractions in EXIF.
 pub fn rationals(numbers: &[(u32, u32)]) -> Value {
-    Value::Rational(numbers.iter().map(|(num, denom)| Rational { num: *num, denom: *denom }).collect())
+    Value::Rational(
+        numbers.iter().map(|(num, denom)| Rational { num: *num, denom: *denom }).collect(),
+    )
 }
 
 /// The EXIF of a photo with everything that is read.

@@ -28,6 +28,7 @@ pub fn png(head: &[u8], before: &[u8], rows: &[u8]) -> Vec<u8> {
     [SIGNATURE, head, before, &pixels, &chunk(b"IEND", &[])].concat()
 }
 
+/// Bytes, deflated.
 pub fn deflated(bytes: &[u8]) -> Vec<u8> {
     let mut out = ZlibEncoder::new(Vec::new(), Compression::fast());
     out.write_all(bytes).and_then(|()| out.finish()).expect("memory is written to")

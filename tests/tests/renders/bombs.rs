@@ -82,7 +82,8 @@ fn end(mut answer: &[u8]) -> Option<End> {
         match serde_json::from_slice(text).ok()? {
             Message::Made { thumb, screen } => {
                 let all = u64::try_from(answer.len()).ok()?;
-                return (all == u64::from(thumb.bytes) + u64::from(screen.bytes)).then_some(End::Made);
+                return (all == u64::from(thumb.bytes) + u64::from(screen.bytes))
+                    .then_some(End::Made);
             }
             Message::Kept => return Some(End::Kept),
             Message::Refused { why: Refusal::TooLarge } => return Some(End::TooLarge),
@@ -118,7 +119,8 @@ fn every_bomb_ends_within_the_limits() -> TestResult {
 #[test]
 fn what_is_no_photo_or_film_is_not_even_given_to_a_worker() {
     let gif = ALL.iter().find(|bomb| bomb.name == "GIF as PNG").map(|bomb| (bomb.bytes)());
-    let others = [&b"<svg xmlns='http://www.w3.org/2000/svg'>"[..], b"II*\0", b"PK\x03\x04", b"\x1f\x8b"];
+    let others =
+        [&b"<svg xmlns='http://www.w3.org/2000/svg'>"[..], b"II*\0", b"PK\x03\x04", b"\x1f\x8b"];
     for bytes in others.into_iter().chain(gif.as_deref()) {
         assert_eq!(MediaType::of_bytes(bytes), None);
     }

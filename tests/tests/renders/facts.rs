@@ -31,7 +31,8 @@ async fn a_photo_tells_when_where_and_by_what_it_was_taken() -> TestResult {
     let written = png::png(&png::ihdr(640, 480, 8, 0), &png::chunk(b"eXIf", &exif), &rows);
     assert_eq!(facts(MediaType::Png, &written).await?, full);
     let picture = photo::webp(&photo::quarters(640, 480), 640, 480);
-    let head = [&[0x08, 0, 0, 0][..], &639_u32.to_le_bytes()[..3], &479_u32.to_le_bytes()[..3]].concat();
+    let head =
+        [&[0x08, 0, 0, 0][..], &639_u32.to_le_bytes()[..3], &479_u32.to_le_bytes()[..3]].concat();
     let chunks = [photo::riff(b"VP8X", &head), picture[12..].to_vec(), photo::riff(b"EXIF", &exif)];
     assert_eq!(facts(MediaType::Webp, &photo::webp_of(&chunks.concat())).await?, full);
     Ok(())
@@ -120,7 +121,11 @@ async fn a_film_that_is_cut_anywhere_is_kept() -> TestResult {
     let mp4 = [film::ftyp(b"isom"), film::moov(false, &[])].concat();
     for (kind, whole) in [(MediaType::Mp4, mp4), (MediaType::Webm, film::webm())] {
         for end in (0..whole.len()).step_by(23) {
-            assert_eq!(rendered(kind, &whole[..end]).await?.outcome, Outcome::Kept, "{kind:?} {end}");
+            assert_eq!(
+                rendered(kind, &whole[..end]).await?.outcome,
+                Outcome::Kept,
+                "{kind:?} {end}"
+            );
         }
     }
     Ok(())

@@ -70,7 +70,8 @@ impl Scene {
     /// Has a blob arrive in parts of so many bytes.
     async fn arrives(&self, kind: MediaType, bytes: &[u8], part: usize) -> TestResult<Hash> {
         let sha256: Hash = Sha256::digest(bytes).into();
-        let (home, user) = (UploadId(Uuid::from_u128(u128::from(sha256[0]))), UserId(Uuid::from_u128(1)));
+        let (home, user) =
+            (UploadId(Uuid::from_u128(u128::from(sha256[0]))), UserId(Uuid::from_u128(1)));
         let now = self.state.clock.now();
         let length = i64::try_from(bytes.len())?;
         let upload = Upload {

@@ -81,7 +81,9 @@ async fn what_is_transparent_is_white() -> TestResult {
 
 #[tokio::test]
 async fn png_of_any_depth_and_webp_are_shown() -> TestResult {
-    for (depth, color, bytes) in [(1, 0, 8), (8, 0, 64), (16, 0, 128), (8, 4, 128), (16, 2, 384), (16, 6, 512)] {
+    for (depth, color, bytes) in
+        [(1, 0, 8), (8, 0, 64), (16, 0, 128), (8, 4, 128), (16, 2, 384), (16, 6, 512)]
+    {
         let row = [&[0][..], &vec![255; bytes]].concat();
         let picture = png::png(&ihdr(64, 64, depth, color), &[], &row.repeat(64));
         let (thumb, _) = made(MediaType::Png, &picture).await?;
@@ -107,7 +109,11 @@ async fn pixels_are_counted_before_they_are_decoded() -> TestResult {
     // 64 million pixels are decoded, one row more is not; neither is a side of more than 16,384.
     let blank = |width, height| {
         let head = ihdr(width, height, 1, 0);
-        let rows = vec![0; (usize::try_from(width).unwrap().div_ceil(8) + 1) * usize::try_from(height).unwrap()];
+        let rows = vec![
+            0;
+            (usize::try_from(width).unwrap().div_ceil(8) + 1)
+                * usize::try_from(height).unwrap()
+        ];
         png::png(&head, &[], &rows)
     };
     for (width, height) in [(8_000, 8_000), (16_384, 2)] {

@@ -23,7 +23,8 @@ pub(crate) fn worker() -> TestResult<Worker> {
 /// What a worker tells of `bytes`, which pass through in pieces.
 pub(crate) async fn rendered(kind: MediaType, bytes: &[u8]) -> TestResult<Rendered> {
     let job = Job { kind, bytes: u64::try_from(bytes.len())? };
-    let pieces = bytes.chunks(64 * 1024).map(|piece| Ok::<_, io::Error>(Bytes::copy_from_slice(piece)));
+    let pieces =
+        bytes.chunks(64 * 1024).map(|piece| Ok::<_, io::Error>(Bytes::copy_from_slice(piece)));
     Ok(worker()?.render(job, stream::iter(pieces)).await?)
 }
 

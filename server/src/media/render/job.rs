@@ -24,8 +24,6 @@ const LEASE_MS: i64 = 5 * 60 * 1_000;
 const REST_MS: i64 = 60 * 1_000;
 /// How often a node looks for what other nodes have left, or what has rested.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// The media type of both smaller pictures.
-pub const PICTURE_MIME: &str = "image/jpeg";
 
 /// Rung when a blob has begun to wait.
 #[derive(Debug, Default)]
