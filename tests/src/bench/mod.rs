@@ -16,6 +16,7 @@ pub mod replay;
 pub mod scene;
 pub mod seed;
 pub mod sockets;
+pub mod stage;
 pub mod table;
 pub mod uploads;
 

@@ -8,3 +8,4 @@ mod facts;
 mod job;
 mod pictures;
 mod run;
+mod served;
