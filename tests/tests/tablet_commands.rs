@@ -30,6 +30,19 @@ impl Bureau {
         Ok(Self { folder, server, ca: None })
     }
 
+    /// As [`Bureau::open`], with TLS by a certificate that only its own tablets know.
+    async fn open_tls(name: &str) -> Result<Self, Failure> {
+        let folder = Self::prepare(name)?;
+        let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/tests/api/tls");
+        let (cert, key) = (files.join("cert.pem"), files.join("key.pem"));
+        drop(reqwest_client());
+        let known = reqwest::Certificate::from_pem(&std::fs::read(&cert)?)?;
+        let client = reqwest::Client::builder().tls_certs_only([known]).build()?;
+        let certificate = Certificate { cert: &cert, key: &key };
+        let server = Server::start_tls(folder.path(), &client, certificate).await?;
+        Ok(Self { folder, server, ca: Some(cert) })
+    }
+
     /// The bureau in the database, before there is a server.
     fn prepare(name: &str) -> Result<Folder, Failure> {
         let folder = Folder::new(name)?;

@@ -5,6 +5,7 @@
 mod audit;
 mod blob_refs;
 mod cancel;
+mod copies;
 mod devices;
 #[cfg(feature = "faults")]
 mod faults;
