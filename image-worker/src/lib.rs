@@ -35,19 +35,19 @@ pub fn run() -> ExitCode {
     // What a panic says may quote what a person wrote, and a backtrace would look for files.
     std::panic::set_hook(Box::new(|_| {}));
     #[cfg(feature = "faults")]
-    escape::plant_from_environment();
+    let parent = escape::prepare();
     let confined = confine::confine();
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     let done = confined.and_then(|confined| {
         wire::say(&mut output, &Message::Hello { confined })?;
+        #[cfg(feature = "faults")]
+        escape::when_asked(parent, &mut output)?;
         work(&mut input, &mut output)
     });
     if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn work(input: &mut impl Read, output: &mut impl Write) -> io::Result<()> {
-    #[cfg(feature = "faults")]
-    escape::when_asked(output)?;
     let job = Job::read(input)?;
     let mut bytes = Vec::with_capacity(usize::try_from(job.bytes).unwrap_or_default());
     let read = input.take(job.bytes).read_to_end(&mut bytes)?;

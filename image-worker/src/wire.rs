@@ -141,7 +141,7 @@ mod tests {
         assert!(Job::read(&mut film.line().as_slice()).is_ok());
         let over = Job { kind: MediaType::Mp4, bytes: FILM_BYTES_MAX + 1 };
         assert!(Job::read(&mut over.line().as_slice()).is_err());
-        let blanks = [b' '; JOB_BYTES_MAX as usize];
+        let blanks = vec![b' '; usize::try_from(JOB_BYTES_MAX).unwrap()];
         let late = [&blanks[..], over.line().as_slice()].concat();
         assert!(Job::read(&mut late.as_slice()).is_err());
         assert!(Job::read(&mut &b"{\"mime\":\"image/gif\",\"bytes\":1}\n"[..]).is_err());

@@ -4,6 +4,8 @@ use super::film::{a_box, element, ftyp, moov};
 use super::photo::{CANARY, exif_of, jpeg, jpeg_of, quarters, riff, webp, webp_of};
 use super::png::{SIGNATURE, chunk, deflated, deflated_zeros, ihdr, png};
 use exif::Tag;
+use image_worker::facts::Refusal;
+use image_worker::wire::Message;
 use std::iter::repeat_n;
 use sync_protocol::blob::MediaType;
 
@@ -20,6 +22,30 @@ pub enum End {
     Damaged,
     /// The kernel ends the worker at one of its limits.
     Dies,
+}
+
+impl End {
+    /// The last word of a worker; none if it died before it.
+    pub fn told_by(mut answer: &[u8]) -> Option<Self> {
+        loop {
+            let length = u32::from_le_bytes(*answer.first_chunk()?);
+            let text = answer.get(4..)?.get(..usize::try_from(length).ok()?)?;
+            answer = answer.get(4 + text.len()..)?;
+            match serde_json::from_slice(text).ok()? {
+                Message::Made { thumb, screen } => {
+                    let all = u64::try_from(answer.len()).ok()?;
+                    let whole = all == u64::from(thumb.bytes) + u64::from(screen.bytes);
+                    return whole.then_some(Self::Made);
+                }
+                Message::Kept => return Some(Self::Kept),
+                Message::Refused { why: Refusal::TooLarge } => return Some(Self::TooLarge),
+                Message::Refused { .. } => return Some(Self::Damaged),
+                Message::Hello { .. } | Message::Facts(_) => {}
+                #[cfg(feature = "faults")]
+                Message::Escaped { .. } => {}
+            }
+        }
+    }
 }
 
 /// One file.
@@ -59,9 +85,9 @@ pub const ALL: [Bomb; 38] = [
         let whole = flat_png(4_000, 4_000, 2, 46);
         whole.get(..whole.len() / 2).unwrap_or_default().to_vec()
     }),
-    bomb("PNG with 200 MiB of zTXt", Png, Made, || text_png(b"zTXt", b"k\0\0")),
-    bomb("PNG with 200 MiB of iTXt", Png, Made, || text_png(b"iTXt", b"k\0\x01\0\0\0")),
-    bomb("PNG with 200 MiB of iCCP", Png, Made, || text_png(b"iCCP", b"k\0\0")),
+    bomb("PNG with 200 MiB of zTXt", Png, Made, || text_png(*b"zTXt", b"k\0\0")),
+    bomb("PNG with 200 MiB of iTXt", Png, Made, || text_png(*b"iTXt", b"k\0\x01\0\0\0")),
+    bomb("PNG with 200 MiB of iCCP", Png, Made, || text_png(*b"iCCP", b"k\0\0")),
     bomb("APNG of 20,000 frames", Png, Made, apng),
     bomb("GIF as PNG", Png, Damaged, gif),
     bomb("GIF as JPEG", Jpeg, Damaged, gif),
@@ -92,11 +118,11 @@ pub const ALL: [Bomb; 38] = [
         whole.get(..whole.len() - 40).unwrap_or_default().to_vec()
     }),
     bomb("HEIC whose boxes nest a million times", Heic, Kept, || {
-        [ftyp(b"heic"), nested(b"meta", 1_000_000)].concat()
+        [ftyp(b"heic"), nested(*b"meta", 1_000_000)].concat()
     }),
     bomb("HEIC with 60,000 items at one place", Heic, Kept, many_items),
     bomb("MP4 whose boxes nest a million times", Mp4, Kept, || {
-        [ftyp(b"isom"), nested(b"moov", 1_000_000)].concat()
+        [ftyp(b"isom"), nested(*b"moov", 1_000_000)].concat()
     }),
     bomb("MP4 with 16 MiB of empty tracks", Mp4, Kept, || {
         [ftyp(b"isom"), a_box(b"moov", &a_box(b"trak", &[]).repeat(2 * 1024 * 1024 - 1))].concat()
@@ -125,8 +151,8 @@ fn flat_png(width: u32, height: u32, color: u8, mebibytes: usize) -> Vec<u8> {
     [SIGNATURE, &ihdr(width, height, 8, color), &data, &chunk(b"IEND", &[])].concat()
 }
 
-fn text_png(name: &[u8; 4], head: &[u8]) -> Vec<u8> {
-    let text = chunk(name, &[head, &deflated_zeros(200)].concat());
+fn text_png(name: [u8; 4], head: &[u8]) -> Vec<u8> {
+    let text = chunk(&name, &[head, &deflated_zeros(200)].concat());
     let rows = [0; 65].repeat(64);
     png(&ihdr(64, 64, 8, 0), &text, &rows)
 }
@@ -262,8 +288,8 @@ fn animation() -> Vec<u8> {
 }
 
 /// A box in a box in a box.
-fn nested(name: &[u8; 4], times: u32) -> Vec<u8> {
-    (1..=times).rev().flat_map(|left| [(left * 8).to_be_bytes(), *name]).flatten().collect()
+fn nested(name: [u8; 4], times: u32) -> Vec<u8> {
+    (1..=times).rev().flat_map(|left| [(left * 8).to_be_bytes(), name]).flatten().collect()
 }
 
 /// A HEIC file whose table says that 60,000 items are the whole file.

@@ -33,6 +33,21 @@ pub fn quarters(width: usize, height: usize) -> Vec<u8> {
     (0..height).flat_map(|y| (0..width).flat_map(move |x| color(x, y))).collect()
 }
 
+/// Pixels as a camera sees them: slow changes of light, edges, and noise that follows from the place.
+pub fn scenery(width: usize, height: usize) -> Vec<u8> {
+    let noise = |x: usize, y: usize| {
+        let mixed = x.wrapping_mul(0x9e37_79b1) ^ y.wrapping_mul(0x85eb_ca6b);
+        u8::try_from((mixed ^ (mixed >> 13)).wrapping_mul(0xc2b2_ae35) >> 16 & 0x0f).unwrap_or(0)
+    };
+    let color = |x: usize, y: usize| {
+        let light = u8::try_from((x * 90 / width) + (y * 60 / height)).unwrap_or(0);
+        let edge = if (x / 97 + y / 61).is_multiple_of(3) { 60 } else { 0 };
+        let seen = light + edge + noise(x / 2, y / 2);
+        [seen, seen / 2 + 40, 200 - seen / 2]
+    };
+    (0..height).flat_map(|y| (0..width).flat_map(move |x| color(x, y))).collect()
+}
+
 /// A JPEG of the four quarters, with a block of EXIF if one is given.
 pub fn jpeg(width: u16, height: u16, exif: Option<&[u8]>) -> Vec<u8> {
     jpeg_of(&quarters(width.into(), height.into()), (width, height), exif, false)

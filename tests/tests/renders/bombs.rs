@@ -5,8 +5,7 @@ use genba_tests::bench::process::{cpu_us, status_kib};
 use genba_tests::field_day::server::program;
 use genba_tests::forge::bombs::{ALL, Bomb, End};
 use genba_tests::forge::photo::CANARY;
-use image_worker::facts::Refusal;
-use image_worker::wire::{Job, Message};
+use image_worker::wire::Job;
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -70,27 +69,7 @@ fn explode(bomb: &Bomb) -> TestResult<Fate> {
     child.wait()?;
     writing.join().map_err(|_| "writing failed")?;
     reading.join().map_err(|_| "reading failed")??;
-    Ok(Fate { end: end(&answer), resident_kib, mapped_kib, cpu_us })
-}
-
-/// The last word of a worker; none if it died before it.
-fn end(mut answer: &[u8]) -> Option<End> {
-    loop {
-        let length = u32::from_le_bytes(*answer.first_chunk()?);
-        let text = answer.get(4..)?.get(..usize::try_from(length).ok()?)?;
-        answer = answer.get(4 + text.len()..)?;
-        match serde_json::from_slice(text).ok()? {
-            Message::Made { thumb, screen } => {
-                let all = u64::try_from(answer.len()).ok()?;
-                return (all == u64::from(thumb.bytes) + u64::from(screen.bytes))
-                    .then_some(End::Made);
-            }
-            Message::Kept => return Some(End::Kept),
-            Message::Refused { why: Refusal::TooLarge } => return Some(End::TooLarge),
-            Message::Refused { .. } => return Some(End::Damaged),
-            _ => {}
-        }
-    }
+    Ok(Fate { end: End::told_by(&answer), resident_kib, mapped_kib, cpu_us })
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The whole way on the real server: sent by tus, looked at by the worker, read through the record.
 
 use crate::run::{decoded, looks_like};
+use genba_tests::bench::bombs;
 use genba_tests::bench::stage::Stage;
 use genba_tests::forge::film::{a_box, ftyp, heic, moov};
 use genba_tests::forge::photo::{BLUE, CANARY, RED, ascii, exif_of, full_exif, jpeg};
@@ -97,4 +98,16 @@ async fn heic_and_video_are_kept_as_they_came_with_their_facts() -> TestResult {
     let told = stage.rendered(0, rec, frame.blob.sha256, PATIENCE).await?;
     assert_eq!((&told["render"], &told["poster_of"]), (&json!("made"), &json!(film.blob.sha256)));
     Ok(stage.server.stop()?)
+}
+
+#[tokio::test]
+async fn bombs_hurt_neither_the_server_nor_those_who_work_beside_them() -> TestResult {
+    let toll = bombs::play(Duration::from_secs(2)).await?;
+    println!("{toll:?}");
+    assert_eq!(toll.wrongs, Vec::<String>::new());
+    assert!(toll.growth_kib <= 64 * 1_024, "{} KiB", toll.growth_kib);
+    assert!(toll.worker.resident_kib <= 384 * 1_024, "{:?}", toll.worker);
+    assert!(toll.worker.cpu_us <= 5_200_000, "{:?}", toll.worker);
+    assert!(toll.worker.workers > 20, "workers were watched: {:?}", toll.worker);
+    Ok(())
 }
