@@ -15,6 +15,15 @@ const NICENESS: i32 = 10;
 
 /// Sets the limits and takes the system calls away; gives whether the kernel took them.
 pub(super) fn confine() -> io::Result<bool> {
+    if !planted("worker_without_limits") {
+        limit()?;
+    }
+    // Where it is not allowed to be humble it works all the same.
+    let _niceness = nice(NICENESS);
+    Ok(!planted("worker_keeps_its_calls") && calls::take_away())
+}
+
+fn limit() -> io::Result<()> {
     for (resource, most) in [
         (Resource::As, MEMORY_BYTES_MAX),
         (Resource::Cpu, CPU_S_MAX),
@@ -25,9 +34,7 @@ pub(super) fn confine() -> io::Result<bool> {
     ] {
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
-    // Where it is not allowed to be humble it works all the same.
-    let _niceness = nice(NICENESS);
-    Ok(!planted("worker_keeps_its_calls") && calls::take_away())
+    Ok(())
 }
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]

@@ -1,24 +1,35 @@
-//! A worker that tries to leave finds nothing that it may do; one that kept its system calls does.
+//! A worker finds nothing that it may do and nothing that it may have beyond its limits; one that was not held does.
 
 use genba_tests::field_day::server::program;
-use image_worker::wire::Message;
-use std::io::Read as _;
+use genba_tests::forge::bombs::{ALL, End};
+use image_worker::wire::{Job, Message};
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 use storage::testing::TestResult;
 
-/// What a worker reached that should try everything; and whether it said that the kernel holds it.
-fn escapes(faults: &str) -> TestResult<(bool, Vec<String>, Vec<String>)> {
+/// What a worker with this fault answers to a job.
+fn answer(fault: &str, job: &[u8], bytes: &[u8]) -> TestResult<Vec<u8>> {
     let mut child = Command::new(program("genba_with_faults")?)
         .arg(image_worker::COMMAND)
         .env_clear()
-        .env("GENBA_FAULT", faults)
-        .stdin(Stdio::null())
+        .env("GENBA_FAULT", fault)
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
+    // Who ends early hears nothing of it.
+    let mut input = child.stdin.take().ok_or("a pipe")?;
+    let _gone = input.write_all(job).and_then(|()| input.write_all(bytes));
+    drop(input);
     let mut answer = Vec::new();
     child.stdout.take().ok_or("a pipe")?.read_to_end(&mut answer)?;
     child.wait()?;
+    Ok(answer)
+}
+
+/// What a worker reached that should try everything; and whether it said that the kernel holds it.
+fn escapes(fault: &str) -> TestResult<(bool, Vec<String>, Vec<String>)> {
+    let answer = answer(fault, b"", b"")?;
     let mut rest = answer.as_slice();
     let mut next = || -> TestResult<Message> {
         let length = usize::try_from(u32::from_le_bytes(*rest.first_chunk().ok_or("a length")?))?;
@@ -52,6 +63,19 @@ fn one_that_kept_its_system_calls_is_found_out() -> TestResult {
         "looking at its parent",
     ] {
         assert!(by.iter().any(|by| by == way), "{way} among {by:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn one_without_limits_is_found_out() -> TestResult {
+    for bomb in ALL.iter().filter(|bomb| bomb.end == End::Dies) {
+        let bytes = (bomb.bytes)();
+        let job = Job { kind: bomb.kind, bytes: u64::try_from(bytes.len())? }.line();
+        let held = answer("none", &job, &bytes)?;
+        assert_eq!(End::told_by(&held), None, "{}: dies of its limits", bomb.name);
+        let free = answer("worker_without_limits", &job, &bytes)?;
+        assert!(End::told_by(&free).is_some(), "{}: only they stop it", bomb.name);
     }
     Ok(())
 }
