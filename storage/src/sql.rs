@@ -47,8 +47,8 @@ macro_rules! on_conn {
 }
 
 /// Puts a query together from literals and from the few parts in which the dialects differ:
-/// `(ids "$2")` and `(texts "$2")` are `in` a bound set, `(for_update)` locks the rows of a table, `(sorted "seq")`
-/// sorts what was found instead of finding it in that order.
+/// `(ids "$2")` and `(texts "$2")` are `in` a bound set, `(for_update)` locks the rows of a table, `(skip_locked)` those
+/// that nobody else has locked, `(sorted "seq")` sorts what was found instead of finding it in that order.
 ///
 /// `(each "pointer" "rec" "$2")` is a table, with the `where` that begins after it: its rows of the tenant `$1` in whose
 /// column one of the bound ids stands. PostgreSQL looks each id up by an index on tenant and column: a plan that was made
@@ -85,6 +85,7 @@ macro_rules! part {
     };
     (sqlite (either $sqlite:tt $postgres:tt)) => { $crate::sql::part!(sqlite $sqlite) };
     (sqlite (for_update)) => { "" };
+    (sqlite (skip_locked)) => { "" };
     (sqlite (sorted $column:literal)) => { concat!(" order by +", $column) };
     (postgres (ids $set:literal)) => { concat!("= any(", $set, ")") };
     (postgres (texts $set:literal)) => { concat!("= any(", $set, ")") };
@@ -110,6 +111,7 @@ macro_rules! part {
     };
     (postgres (either $sqlite:tt $postgres:tt)) => { $crate::sql::part!(postgres $postgres) };
     (postgres (for_update)) => { " for update" };
+    (postgres (skip_locked)) => { " for update skip locked" };
     (postgres (sorted $column:literal)) => { concat!(" order by ", $column) };
     ($engine:ident {$($text:tt)*}) => { $($text)* };
     ($engine:ident $text:literal) => { $text };

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod bureau;
 pub mod crash;
 pub mod field_day;
+pub mod forge;
 pub mod link;
 pub mod power;
 pub mod sim;

@@ -381,6 +381,9 @@ impl<'a> Intake<'a> {
             metrics::counter!("genba_uploads_finished_total").increment(1);
         }
         tx.commit().await?;
+        if row.received == row.bytes {
+            self.state.bell.ring();
+        }
         crash_point("upload.claimed");
         metrics::counter!("genba_upload_bytes_total")
             .increment(u64::try_from(row.received - from).unwrap_or_default());

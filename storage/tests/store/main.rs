@@ -22,6 +22,7 @@ mod prefix;
 mod quarantine;
 mod received;
 mod records;
+mod renders;
 mod replicas;
 mod sample;
 mod schema;
