@@ -4,6 +4,7 @@
 
 mod audit;
 mod blob_refs;
+mod blobs;
 mod cancel;
 mod devices;
 #[cfg(feature = "faults")]
@@ -27,3 +28,4 @@ mod schema;
 mod seals;
 mod settings;
 mod tenants;
+mod uploads;
