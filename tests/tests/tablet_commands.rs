@@ -1,6 +1,6 @@
 //! `genba-tablet` against the real server: what a person types on two tablets, and what becomes of it.
 
-use genba_tests::field_day::server::{Certificate, Server, database_url, program};
+use genba_tests::field_day::server::{Server, database_url, program};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -28,19 +28,6 @@ impl Bureau {
         let folder = Self::prepare(name)?;
         let server = Server::start(folder.path(), &reqwest_client()).await?;
         Ok(Self { folder, server, ca: None })
-    }
-
-    /// As [`Bureau::open`], with TLS by a certificate that only its own tablets know.
-    async fn open_tls(name: &str) -> Result<Self, Failure> {
-        let folder = Self::prepare(name)?;
-        let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/tests/api/tls");
-        let (cert, key) = (files.join("cert.pem"), files.join("key.pem"));
-        drop(reqwest_client());
-        let known = reqwest::Certificate::from_pem(&std::fs::read(&cert)?)?;
-        let client = reqwest::Client::builder().tls_certs_only([known]).build()?;
-        let certificate = Certificate { cert: &cert, key: &key };
-        let server = Server::start_tls(folder.path(), &client, certificate).await?;
-        Ok(Self { folder, server, ca: Some(cert) })
     }
 
     /// The bureau in the database, before there is a server.
@@ -269,34 +256,6 @@ async fn a_tablet_that_watches_hears_of_a_change() -> TestResult {
     watching.interrupt()?;
     wait_for(&log, "Stopped")?;
     assert_eq!(first.json(&["list"])?[0]["rec"], record.as_str());
-    Ok(bureau.server.stop()?)
-}
-
-#[tokio::test]
-async fn a_tablet_syncs_and_watches_over_tls() -> TestResult {
-    let bureau = Bureau::open_tls("tablet-tls").await?;
-    let (office, _) = bureau.tablet("office", "supervisor")?;
-    let (first, _) = bureau.tablet("first", "inspector")?;
-    let log = bureau.folder.path().join("watch.log");
-    let mut watching =
-        Watching(first.command(&["watch"])?.stdout(std::fs::File::create(&log)?).spawn()?);
-    wait_for(&log, "In step")?;
-    let record = office.says(&["new", "fire_prevention_property", "--in", BUCKET, "name=new"])?;
-    office.says(&["sync"])?;
-    wait_for(&log, &record)?;
-    watching.interrupt()?;
-    wait_for(&log, "Stopped")?;
-    // By the socket: long polling would have brought it too.
-    let told = std::fs::read_to_string(bureau.folder.path().join("server.log"))?;
-    let live = |line: &&str| line.contains("/v1/live") && line.contains("\"status\":101");
-    assert!(told.lines().any(|line| live(&line)), "{told}");
-    assert!(!told.contains("/v1/live/poll"), "{told}");
-
-    // Whoever does not know the authority speaks with nobody.
-    let stranger = Tablet(bureau.folder.path().join("stranger"));
-    let enrol = ["enrol", "--server", &bureau.server.url, "--tenant", "fire", "--code", "ABC"];
-    let (code, complaint) = stranger.fails(&enrol)?;
-    assert_eq!(code, Some(3), "{complaint}");
     Ok(bureau.server.stop()?)
 }
 

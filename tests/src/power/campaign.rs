@@ -62,6 +62,8 @@ struct Sent {
     shot: Shot,
     path: String,
     offset: u64,
+    /// Whether it was read back whole after a cut: what it stands on is durable from then on.
+    proven: bool,
 }
 
 type Album = Arc<Mutex<Vec<Sent>>>;
@@ -149,6 +151,8 @@ pub async fn run(folder: &Path, plan: &Plan) -> Result<Report> {
         let found = look::look(&url).await?;
         report.wrongs.extend(judge::wrongs(&found, &shop.acks.all()));
         report.wrongs.extend(judge::divergences(&found, &tablets)?);
+        lock(&album).iter_mut().for_each(|sent| sent.proven = false);
+        report.wrongs.extend(wrong_photos(&uploader, &line.address(), &album).await?);
     }
     report.acknowledged = shop.acks.all().len();
     report.photos = lock(&album).iter().filter(|sent| sent.offset == sent.shot.blob.bytes).count();
@@ -180,7 +184,12 @@ fn photograph(
                 tokio::time::sleep(PAUSE).await;
                 continue;
             };
-            lock(&album).push(Sent { shot: shot.clone(), path: path.clone(), offset: 0 });
+            lock(&album).push(Sent {
+                shot: shot.clone(),
+                path: path.clone(),
+                offset: 0,
+                proven: false,
+            });
             send(&uploader, &line, &album, &shot, &path).await?;
         }
         Ok(())
@@ -215,7 +224,9 @@ async fn send(
 async fn wrong_photos(uploader: &Uploader, base: &str, album: &Album) -> Result<Vec<String>> {
     let sent: Vec<Sent> = lock(album).clone();
     let mut wrongs = Vec::new();
-    for (n, Sent { shot, path, offset }) in (1_u64..).zip(&sent) {
+    for (n, Sent { shot, path, offset, .. }) in
+        (1_u64..).zip(&sent).filter(|(_, sent)| !sent.proven)
+    {
         match uploader.offset(base, path).await {
             Some(Ok(told)) if told >= *offset => {}
             Some(told) => wrongs.push(format!("LOST: {path} stood at {offset}, now {told:?}")),
@@ -229,7 +240,11 @@ async fn wrong_photos(uploader: &Uploader, base: &str, album: &Album) -> Result<
         let status = uploader.name(base, &rec, shot, &change).await?;
         ensure!(status == 200, "a record that names a photo is refused with {status}");
         let (status, bytes) = uploader.read(base, &rec, shot).await?;
-        if status != 200 || bytes != shot.bytes {
+        if status == 200 && bytes == shot.bytes {
+            if let Some(sent) = lock(album).iter_mut().find(|sent| sent.path == *path) {
+                sent.proven = true;
+            }
+        } else {
             wrongs.push(format!("DAMAGED: photo {n} is answered {status}, {} bytes", bytes.len()));
         }
     }

@@ -2,5 +2,7 @@
 
 mod creation;
 mod protocol;
+mod reader;
+mod reading;
 mod scene;
 mod sending;
