@@ -143,7 +143,13 @@ impl<'a> Intake<'a> {
         self.place = last.idx + 1;
         if last.bytes < TAIL_BYTES_MIN {
             let bytes = u64::try_from(last.bytes).unwrap_or_default();
-            self.buffer = self.state.objects.read(&last.key, 0..bytes).await?.to_vec();
+            let read = self.state.objects.read(&last.key, 0..bytes).await;
+            if matches!(read, Err(ObjectError::Gone)) {
+                // A restored database may name a part that had been written anew: nothing can go on from here.
+                self.close(UploadState::Ended).await?;
+                return Err(ApiError::UploadGone);
+            }
+            self.buffer = read?.to_vec();
             self.buffer.reserve_exact(self.room(self.buffer.len()));
             self.place = last.idx;
             self.known = last.idx > 0 || self.buffer.len() >= SNIFF_BYTES;
@@ -397,13 +403,18 @@ impl<'a> Intake<'a> {
     /// Closes the upload for good: its bytes are not what was declared.
     async fn fail(&mut self, why: ApiError) -> Result<(), ApiError> {
         if self.begun {
-            let (tenant, now) = (&self.sender.tenant, self.state.clock.now());
-            let mut tx = self.state.store.write().await?;
-            tx.uploads().close(tenant, self.row.id, UploadState::Failed, now).await?;
-            tx.commit().await?;
+            self.close(UploadState::Failed).await?;
         }
         metrics::counter!("genba_uploads_failed_total", "why" => why.name()).increment(1);
         Err(why)
+    }
+
+    async fn close(&self, state: UploadState) -> Result<(), ApiError> {
+        let now = self.state.clock.now();
+        let mut tx = self.state.store.write().await?;
+        tx.uploads().close(&self.sender.tenant, self.row.id, state, now).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Throws away what was written and not claimed.
