@@ -133,7 +133,7 @@ async fn a_device_has_16_open_uploads_and_may_go_on_when_one_is_closed() -> Test
     assert!(scene.blob(&bytes).await?.is_none());
     let first = places.first().ok_or("a place")?;
     assert_eq!(scene.end(first).await.status.as_u16(), 204);
-    scene.send_whole(&bytes).await?;
+    scene.upload(&bytes).await;
     Ok(())
 }
 
@@ -142,9 +142,9 @@ async fn a_device_sends_20_gib_in_a_day() -> TestResult {
     const GIB: i64 = 1 << 30;
     const HOUR_MS: i64 = 3_600 * 1_000;
     let scene = Scene::new().await?;
-    let mut tx = scene.world.base.store.write().await?;
     let place = scene.begin(&photo(100, 6)).await;
     let (row, _) = scene.row(&place).await?;
+    let mut tx = scene.world.base.store.write().await?;
     for n in 0..10_u128 {
         let id = UploadId(uuid::Uuid::from_u128(n));
         let state = UploadState::Ended;
@@ -166,7 +166,7 @@ async fn a_device_sends_20_gib_in_a_day() -> TestResult {
 async fn who_sends_what_is_there_already_cannot_tell() -> TestResult {
     let mut scene = Scene::new().await?;
     let (known, fresh) = (photo(5_000, 8), photo(5_000, 9));
-    scene.send_whole(&known).await?;
+    scene.upload(&known).await;
     let other = scene.world.tablet("fire", "sato").await?;
     scene.token = scene.world.token(&other).await;
     let mut answers = Vec::new();

@@ -57,7 +57,7 @@ async fn reading_tells_that_the_store_is_down_before_a_byte_was_sent() -> TestRe
     let (scene, store) = scene().await?;
     scene.at_work().await?;
     let bytes = photo(1_000, 3);
-    scene.send_whole(&bytes).await?;
+    scene.upload(&bytes).await;
     let rec = scene.record(1, &[&bytes]).await?;
     store.be(Mood::Down);
     let path = format!("/v1/records/{rec}/media/{}", hex(&sha256(&bytes)));
@@ -78,7 +78,7 @@ async fn an_upload_whose_last_part_is_gone_says_so_and_another_goes_through() ->
     let answer = scene.patch(&place, 500, piece(&bytes, 500..), &[]).await;
     assert_eq!(answer.refused(), (410, "upload-gone".to_owned()));
     assert_eq!(scene.head(&place).await.status.as_u16(), 410);
-    scene.send_whole(&bytes).await?;
+    scene.upload(&bytes).await;
     assert_eq!(scene.stored(&bytes).await?, bytes);
     Ok(())
 }

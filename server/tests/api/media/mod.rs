@@ -1,6 +1,7 @@
 //! Photos and video: uploads by tus 1.0.0, reading, collection. Each test has its own server and its own object store.
 
 mod access;
+mod collection;
 mod creation;
 mod failing;
 mod fickle;

@@ -10,7 +10,7 @@ use futures_util::TryStreamExt as _;
 use serde_json::json;
 use server::admin::grants::{self, NewGrant};
 use server::admin::{Actor, forms};
-use storage::{Blob, Grant, Upload, UploadPart};
+use storage::{Blob, Upload, UploadPart};
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::form::Role;
 use sync_protocol::id::{DeviceId, Tenant, UploadId, UserId};
@@ -134,16 +134,6 @@ impl Scene {
         headers: &[(&str, &str)],
         body: impl Into<Body>,
     ) -> Answer {
-        self.world.send(self.request(method, path, headers, body.into())).await
-    }
-
-    fn request(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: Body,
-    ) -> Request<Body> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -152,7 +142,7 @@ impl Scene {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        request.body(body).expect("a request")
+        self.world.send(request.body(body.into()).expect("a request")).await
     }
 
     /// Begins the upload of a photo without bytes.
@@ -226,32 +216,28 @@ impl Scene {
         Ok(rec)
     }
 
-    /// Publishes the form of records and gives the tablet's user a bucket.
+    /// Publishes the form of records and gives the tablet's user the bucket `station:south`.
     pub(crate) async fn at_work(&self) -> TestResult {
         let actor = Actor { tenant: self.tenant.clone(), user: None };
         forms::publish(&self.world.state, &actor, FORM).await?;
-        self.grant(self.user).await.map(|_| ())
-    }
-
-    /// Gives somebody the bucket `station:south`.
-    pub(crate) async fn grant(&self, user: UserId) -> TestResult<Grant> {
-        let actor = Actor { tenant: self.tenant.clone(), user: None };
         let new = NewGrant {
-            user,
+            user: self.user,
             bucket: "station:south".parse()?,
             role: Role::Inspector,
             from_at: None,
             to_at: None,
             hold: true,
         };
-        Ok(grants::create(&self.world.state, &actor, new).await?)
+        grants::create(&self.world.state, &actor, new).await?;
+        Ok(())
     }
 
-    /// Sends a photo whole.
-    pub(crate) async fn send_whole(&self, bytes: &[u8]) -> TestResult<String> {
+    /// Uploads a photo in one call and gives its address.
+    pub(crate) async fn upload(&self, bytes: &[u8]) -> String {
         let answer = self.create_with(bytes, bytes.to_vec(), &[]).await;
         assert_eq!(answer.status.as_u16(), 201, "{}", answer.text);
-        Ok(answer.header("location").to_owned())
+        assert_eq!(answer.header("upload-offset"), bytes.len().to_string());
+        answer.header("location").to_owned()
     }
 
     /// The row of an upload with its parts.

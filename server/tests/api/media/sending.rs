@@ -48,7 +48,8 @@ async fn bytes_in_tiny_pieces_make_few_parts(scene: Scene) -> TestResult {
     let bytes = photo(600_000, 4);
     let place = scene.begin(&bytes).await;
     let mut offset = 0;
-    for piece in bytes.chunks(13).take(6).chain(bytes.get(78..).unwrap_or_default().chunks(40_000)) {
+    for piece in bytes.chunks(13).take(6).chain(bytes.get(78..).unwrap_or_default().chunks(40_000))
+    {
         let answer = scene.patch(&place, offset, piece.to_vec(), &[]).await;
         offset += piece.len();
         assert_eq!(answer.at(), (204, &*offset.to_string()), "{}", answer.text);
