@@ -64,7 +64,8 @@ impl World {
         let made = admin.post("/v1/admin/codes", &json!({ "user": user })).await?;
         let code = made["code"].as_str().context("a code")?;
         let folder = self.folder.join("tablets").join(login);
-        let url = if UNDER_WEATHER.contains(&login) { self.weather.url() } else { &self.server.url };
+        let url =
+            if UNDER_WEATHER.contains(&login) { self.weather.url() } else { &self.server.url };
         Crew::enrol(url, &folder, tenant, login, code, clock_off_ms).await
     }
 

@@ -75,7 +75,11 @@ pub(super) async fn play(
     );
     let record = shown(&chief, rec).await?;
     book.claim("3 of 3 are there", count(&record), (3, 3));
-    book.claim("… and nothing stands in the way of 決裁", &record["to_seal"]["problems"], &json!([]));
+    book.claim(
+        "… and nothing stands in the way of 決裁",
+        &record["to_seal"]["problems"],
+        &json!([]),
+    );
     let kept = tablets.of("st-f3")?.originals()?;
     book.claim("the originals stay on st-f3's tablet until a backup has them too", kept, 3);
     colleagues(world, book, rec, &photos).await?;
@@ -155,8 +159,7 @@ async fn arrive(crew: &mut Crew) -> Result<()> {
     for _ in 0..TRIES_MAX {
         match crew.try_sync().await? {
             Ok(report) if report.media_waiting == 0 => return Ok(()),
-            Ok(_)
-            | Err(TabletError::MediaWaits { .. } | TabletError::SyncFailed { .. }) => {}
+            Ok(_) | Err(TabletError::MediaWaits { .. } | TabletError::SyncFailed { .. }) => {}
             Err(failed) => return Err(failed.into()),
         }
     }
@@ -207,7 +210,10 @@ async fn read_back(
     }
     let what = if all.iter().any(|taken| taken.blob.kind.is_video()) { "film" } else { "photos" };
     book.claim(
-        &format!("{} reads the {what} back: SHA-256 and every byte are those of the field", office.who),
+        &format!(
+            "{} reads the {what} back: SHA-256 and every byte are those of the field",
+            office.who
+        ),
         same,
         all.len(),
     );
