@@ -1,5 +1,6 @@
 //! Every planted fault is caught: a check that says nothing without it says something with it. See docs/faults.md.
 
+use genba_tests::collect;
 use genba_tests::crash::{campaign, concurrent, contend, directed};
 use server::fault::plant;
 use std::future::Future;
@@ -15,7 +16,7 @@ type Check = fn(&'static str) -> Checked;
 const LOAD: Duration = Duration::from_secs(3);
 
 /// Every fault and what catches it.
-const FAULTS: [(&str, Check); 15] = [
+const FAULTS: [(&str, Check); 16] = [
     ("acknowledge-before-commit", |fault| Box::pin(kills(fault))),
     ("plain-sequence", |_| Box::pin(two_servers())),
     ("head-row-not-last", |_| Box::pin(contended())),
@@ -30,6 +31,7 @@ const FAULTS: [(&str, Check); 15] = [
     ("read-scope-unchecked", |_| Box::pin(directed::a_foreign_record_is_not_shown())),
     ("window-deduplication", |_| Box::pin(directed::a_change_is_known_for_ever())),
     ("a-change-fails", |_| Box::pin(directed::a_change_that_fails_is_kept_unread())),
+    ("removal_unchecked", |_| Box::pin(collected())),
     ("early-gone-forgotten", |_| Box::pin(directed::what_was_replaced_early_stays_replaced())),
 ];
 
@@ -46,6 +48,11 @@ async fn two_servers() -> anyhow::Result<Vec<String>> {
     let folder = Folder::new("faults")?;
     let test = testing::postgres().await.map_err(anyhow::Error::from_boxed)?;
     Ok(concurrent::run(&test.options, 2, LOAD, folder.path()).await?.wrongs)
+}
+
+/// Collection against uploads and references, in many orders.
+async fn collected() -> anyhow::Result<Vec<String>> {
+    Ok(collect::run(collect::Plan { seed: 1, interleavings: 150 }).await?.wrongs)
 }
 
 async fn contended() -> anyhow::Result<Vec<String>> {
