@@ -21,6 +21,8 @@ pub struct Config {
     pub database: Database,
     /// Where photos and video lie.
     pub objects: Objects,
+    /// How smaller pictures and facts are made.
+    pub renders: Renders,
     /// The server's certificate.
     pub tls: Option<Tls>,
     /// The address by which browsers know the server: `https://genba.example`.
@@ -85,6 +87,16 @@ pub struct Objects {
     pub keep_remains_s: u32,
     /// Seconds between two rounds of collection.
     pub collect_every_s: u32,
+}
+
+/// How smaller pictures and facts of photos and video are made.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Renders {
+    /// Processes at once; with 0 this node makes none.
+    pub at_once: u32,
+    /// Makes none where the kernel cannot take system calls away from the process.
+    pub demand_seccomp: bool,
 }
 
 /// Something that is never told.
@@ -162,6 +174,12 @@ impl Default for Objects {
             keep_remains_s: 3_600,
             collect_every_s: 300,
         }
+    }
+}
+
+impl Default for Renders {
+    fn default() -> Self {
+        Self { at_once: 1, demand_seccomp: false }
     }
 }
 
@@ -306,6 +324,12 @@ impl Config {
         if let Some(text) = look("GENBA_OBJECTS_INSECURE") {
             self.objects.insecure = read(&text, "GENBA_OBJECTS_INSECURE", SWITCH)?;
         }
+        if let Some(text) = look("GENBA_RENDERS_AT_ONCE") {
+            self.renders.at_once = read(&text, "GENBA_RENDERS_AT_ONCE", "a number from 0 to 8")?;
+        }
+        if let Some(text) = look("GENBA_RENDERS_DEMAND_SECCOMP") {
+            self.renders.demand_seccomp = read(&text, "GENBA_RENDERS_DEMAND_SECCOMP", SWITCH)?;
+        }
         if let (Some(cert), Some(key)) = (look("GENBA_TLS_CERT"), look("GENBA_TLS_KEY")) {
             self.tls = Some(Tls { cert: cert.into(), key: key.into() });
         }
@@ -338,6 +362,9 @@ impl Config {
         }
         if self.listen.drain_delay_s > 60 {
             return Err(out_of_bounds("listen.drain_delay_s", "0 to 60"));
+        }
+        if self.renders.at_once > 8 {
+            return Err(out_of_bounds("renders.at_once", "0 to 8"));
         }
         self.check_objects()?;
         self.check_tenants()

@@ -54,6 +54,7 @@ fn each_mistake_is_named_with_a_way_out() {
         ("[objects]\ncollect_every_s=0".to_owned(), "1 to 86400"),
         ("[objects]\ncollect_every_s=86401".to_owned(), "1 to 86400"),
         ("[objects]\nurl='photos'".to_owned(), "objects.url"),
+        ("[renders]\nat_once=9".to_owned(), "0 to 8"),
         (tenant("Asia/Atlantis"), "unknown"),
         (tenant("Asia/Tokyo").repeat(2), "listed twice"),
     ];
@@ -85,6 +86,9 @@ fn variables_win_over_the_file_and_are_checked() {
     let look = |name: &str| (name == "GENBA_LISTEN_ADDR").then(|| "127.0.0.1:2".to_owned());
     let config = config.with_variables(look).expect("good");
     assert_eq!(config.listen.addr.port(), 2);
+    let most = |name: &str| (name == "GENBA_RENDERS_AT_ONCE").then(|| "8".to_owned());
+    let config = config.with_variables(most).expect("good");
+    assert_eq!((config.renders.at_once, config.check().is_ok()), (8, true));
     let bad = |name: &str| (name == "GENBA_LISTEN_INSECURE").then(|| "yes".to_owned());
     let error = config.with_variables(bad).expect_err("not a bool").to_string();
     assert!(error.contains("GENBA_LISTEN_INSECURE"), "{error}");

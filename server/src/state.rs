@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::extract::Bodies;
 use crate::live::Pokes;
 use crate::media::Objects;
+use crate::media::render::Bell;
 use crate::random::Random;
 use crate::sync::{Library, Means, Service};
 use object_store::ObjectStore;
@@ -53,6 +54,8 @@ pub struct Shared {
     pub config: Arc<Config>,
     /// Where photos and video lie.
     pub objects: Objects,
+    /// Rung when a blob waits for its pictures.
+    pub bell: Bell,
     /// The signing keys.
     pub keys: Keyring,
     /// Nonces of assertions.
@@ -102,6 +105,7 @@ impl AppState {
             random,
             config,
             objects,
+            bell: Bell::default(),
             keys,
             nonces,
             names,

@@ -1,5 +1,6 @@
 //! The two databases behind one door: [`Store`] opens, [`Tx`] reads and writes.
 
+use crate::error::is_lost;
 use crate::fault::planted;
 use crate::{StorageError, open};
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
@@ -153,8 +154,18 @@ async fn begin_sqlite(pool: SqlitePool, sql: &'static str) -> Result<Conn, Stora
     to_the_end(async move { pool.begin_with(sql).await.map(Conn::Sqlite) }).await
 }
 
+/// Begins on a connection that may have died since it was used: then the others are tried.
 async fn begin_postgres(pool: PgPool, sql: &'static str) -> Result<Conn, StorageError> {
-    to_the_end(async move { pool.begin_with(sql).await.map(Conn::Postgres) }).await
+    to_the_end(async move {
+        let mut others = pool.size();
+        loop {
+            match pool.begin_with(sql).await {
+                Err(error) if others > 0 && is_lost(&error) => others -= 1,
+                begun => return begun.map(Conn::Postgres),
+            }
+        }
+    })
+    .await
 }
 
 /// Runs a step in a task of its own, so that a caller who is dropped while it waits cannot cut it in half.

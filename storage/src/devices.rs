@@ -65,6 +65,29 @@ from_row!(Device, |row| Self {
     last_seq: row.try_get::<Option<_>, _>("last_seq")?.map(Seq),
 });
 
+/// What admits the user of a device, or does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// The user to whom the device is bound.
+    pub user: UserId,
+    /// When the device was enrolled.
+    pub enrolled_at: UnixMillis,
+    /// Whether the device may sync.
+    pub state: DeviceState,
+    /// Whether the user is active.
+    pub active: bool,
+    /// Tokens of the user that are older are void.
+    pub not_before: UnixMillis,
+}
+
+from_row!(Admission, |row| Self {
+    user: UserId(row.try_get("user_id")?),
+    enrolled_at: UnixMillis(row.try_get("enrolled_at")?),
+    state: parsed("state", row.try_get("state")?)?,
+    active: row.try_get("active")?,
+    not_before: UnixMillis(row.try_get("not_before")?),
+});
+
 impl Tx {
     /// Devices: enrolments of tablets, each bound to one user.
     pub fn devices(&mut self) -> Devices<'_> {
@@ -112,6 +135,22 @@ impl Devices<'_> {
         Ok(self.find_all(tenant, &[id]).await?.pop())
     }
 
+    /// Finds what admits the user of a device.
+    pub async fn admission(
+        &mut self,
+        tenant: &Tenant,
+        id: DeviceId,
+    ) -> Result<Option<Admission>, StorageError> {
+        const SQL: &str = "
+            select user_id, enrolled_at, state, active, not_before from device
+              join user_ on user_.tenant = device.tenant and user_.id = device.user_id
+             where device.tenant = $1 and device.id = $2";
+        let tenant = tenant.as_str();
+        Ok(on_conn!(self.0, |conn| {
+            sqlx::query_as(SQL).bind(tenant).bind(id.0).fetch_optional(conn).await?
+        }))
+    }
+
     /// Finds these devices, by id; unknown ones are absent.
     pub async fn find_all(
         &mut self,
@@ -120,8 +159,7 @@ impl Devices<'_> {
     ) -> Result<Vec<Device>, StorageError> {
         let sql = sql!(
             self.0,
-            "select ", {columns!()}, " from device where tenant = $1 and id ", (ids "$2"),
-            " order by id"
+            "select ", {columns!()}, " from ", (each "device" "id" "$2"), " order by id"
         );
         let ids = Ids::of(ids.iter().map(|id| id.0));
         let tenant = tenant.as_str();

@@ -49,6 +49,16 @@ fn passes(code: &str) -> bool {
     }
 }
 
+/// The beginnings of SQLSTATEs of a connection that is gone: connection, operator's intervention.
+const LOST_STATES: [&str; 2] = ["08", "57P"];
+
+/// Whether the connection is gone on which this happened.
+pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(error, sqlx::Error::Io(_))
+        || code.is_some_and(|code| LOST_STATES.iter().any(|state| code.starts_with(state)))
+}
+
 impl From<sqlx::Error> for StorageError {
     fn from(error: sqlx::Error) -> Self {
         if let sqlx::Error::ColumnDecode { index, .. } = &error {

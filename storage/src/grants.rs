@@ -69,7 +69,7 @@ impl Grants<'_> {
     ) -> Result<Vec<Grant>, StorageError> {
         let sql = sql!(
             self.0,
-            "select ", {columns!()}, " from grant_ where tenant = $1 and user_id ", (ids "$2"),
+            "select ", {columns!()}, " from ", (each "grant_" "user_id" "$2"),
             " order by user_id, from_at, id"
         );
         let ids = Ids::of(users.iter().map(|user| user.0));

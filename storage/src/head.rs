@@ -2,7 +2,7 @@
 
 use crate::sql::{from_row, on_conn};
 use crate::{StorageError, Tx};
-use sync_protocol::id::{EpochId, Seq, Tenant};
+use sync_protocol::id::{ChangeId, EpochId, Seq, Tenant};
 
 /// Where a journal ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,37 @@ from_row!(Head, |row| Self {
     epoch: EpochId(row.try_get("epoch")?),
     backup_seq: row.try_get::<Option<i64>, _>("backup_seq")?.map(Seq),
 });
+
+/// The head as one who was here before finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The head.
+    pub head: Head,
+    /// The change that took its last seq; `None` while there is none.
+    pub last: Option<ChangeId>,
+    /// The change that took the seq that was asked about.
+    pub asked: Option<ChangeId>,
+}
+
+from_row!(Standing, |row| Self {
+    head: Head::from_row(row)?,
+    last: row.try_get::<Option<_>, _>("last")?.map(ChangeId),
+    asked: row.try_get::<Option<_>, _>("asked")?.map(ChangeId),
+});
+
+/// The change that took a seq, in journal or quarantine, as [`Journal::id_at`](crate::Journal::id_at) names it.
+macro_rules! id_at {
+    ($seq:literal) => {
+        concat!(
+            "(select id from change where change.tenant = $1 and change.seq = ",
+            $seq,
+            " union all
+              select coalesce(id, q) from quarantine where quarantine.tenant = $1 and quarantine.seq = ",
+            $seq,
+            ")"
+        )
+    };
+}
 
 impl Tx {
     /// The head row of a tenant: where its journal ends. Its lock is the last one before commit.
@@ -43,6 +74,22 @@ impl HeadRow<'_> {
     /// Reads the head of a tenant that exists; [`StorageError::Damaged`] if it has none.
     pub async fn read(&mut self, tenant: &Tenant) -> Result<Head, StorageError> {
         self.find(tenant).await?.ok_or_else(no_head)
+    }
+
+    /// Reads the head of a tenant that exists, and which changes took its last seq and the one at `asked`.
+    pub async fn stand(&mut self, tenant: &Tenant, asked: Seq) -> Result<Standing, StorageError> {
+        const SQL: &str = concat!(
+            "select seq, epoch, backup_seq, ",
+            id_at!("tenant_head.seq"),
+            " as last, ",
+            id_at!("$2"),
+            " as asked from tenant_head where tenant = $1"
+        );
+        let tenant = tenant.as_str();
+        let found = on_conn!(self.0, |conn| {
+            sqlx::query_as(SQL).bind(tenant).bind(asked.0).fetch_optional(conn).await?
+        });
+        found.ok_or_else(no_head)
     }
 
     /// Takes the next `count` seqs and gives the head after them: they end at its `seq`.

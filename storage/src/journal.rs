@@ -154,11 +154,11 @@ impl Journal<'_> {
         let sql = sql!(
             self.0,
             "select id, hash, seq, t_eff, rec, author, late, null as q, null as code, false as open
-               from change where tenant = $1 and id ", (ids "$2"),
+               from ", (each_one "change" "id" "$2"),
             " union all
              select id, hash, seq, t_eff, rec, author, null, q, code, state = 'open'
-               from quarantine where tenant = $1 and state <> 'released' and id ", (ids "$2"),
-            " order by id, seq"
+               from ", (each "quarantine" "id" "$2"),
+            " and state <> 'released' order by id, seq"
         );
         let ids = Ids::of(ids.iter().map(|id| id.0));
         let tenant = tenant.as_str();
@@ -236,7 +236,7 @@ impl Journal<'_> {
     ) -> Result<Vec<(ChangeId, Vec<u8>)>, StorageError> {
         let sql = sql!(
             self.0,
-            "select id, body from change where tenant = $1 and id ", (ids "$2"), " order by id"
+            "select id, body from ", (each_one "change" "id" "$2"), " order by id"
         );
         let ids = Ids::of(ids.iter().map(|id| id.0));
         let tenant = tenant.as_str();

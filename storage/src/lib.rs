@@ -12,7 +12,8 @@
 //!   texts of PostgreSQL sort by their bytes (`collate "C"`), as those of SQLite do.
 //! - Columns are named, never `select *` of a table: a migration would break cached plans.
 //! - Many rows go in one statement (`with_rows!`): long `values` on SQLite, `unnest` on PostgreSQL. A set that is
-//!   sought is one bind (`sql!` with `(ids "$2")`): a JSON array on SQLite, an array on PostgreSQL.
+//!   sought is one bind (`sql!` with `(each "pointer" "rec" "$2")` or `(ids "$2")`): a JSON array on SQLite, an array on
+//!   PostgreSQL.
 //! - A failed statement spends the transaction on PostgreSQL and not on SQLite, so an error means: drop the
 //!   [`Tx`]. Where a duplicate is expected, say `on conflict do nothing`. There are no savepoints.
 //! - Row locks are taken in the order of the ids, before anything is decided; the head row
@@ -29,6 +30,7 @@ mod backend;
 mod blob_refs;
 mod blobs;
 mod codes;
+mod copies;
 mod devices;
 mod error;
 mod fault;
@@ -47,6 +49,7 @@ mod purges;
 mod quarantine;
 mod received;
 mod records;
+mod renders;
 mod replicas;
 mod seals;
 mod secrets;
@@ -64,11 +67,12 @@ pub use backend::{Durability, Engine, Options, Store, Tx};
 pub use blob_refs::{BlobReference, BlobRefs, HeldBlob, RecordBlob};
 pub use blobs::{Blob, BlobName, BlobState, Blobs, Derivative, Render};
 pub use codes::{Codes, EnrolmentCode};
-pub use devices::{Device, DeviceState, Devices};
+pub use copies::{Copies, RecordCopy};
+pub use devices::{Admission, Device, DeviceState, Devices};
 pub use error::StorageError;
 pub use forms::{FormRow, Forms};
 pub use grants::{Grant, Grants};
-pub use head::{Head, HeadRow};
+pub use head::{Head, HeadRow, Standing};
 pub use journal::{ChangeRow, Journal, Outcome, Stored, Via};
 pub use keys::{Keys, SigningKey};
 pub use lists::{ListFilter, Titled};
@@ -79,6 +83,7 @@ pub use purges::{PurgeReceipt, Purges};
 pub use quarantine::{Quarantine, QuarantineFilter, QuarantineState, Quarantined};
 pub use received::{Received, ReceivedRows};
 pub use records::{RecordRow, Records};
+pub use renders::{FAILURES_MAX, RenderLease, Rendering, Renders};
 pub use replicas::{Replica, Replicas};
 pub use seals::{SealSnapshot, Seals};
 pub use secrets::Secrets;

@@ -20,6 +20,8 @@ const WAL_BYTES_MAX: &str = "67108864";
 /// Pages of 4 KiB in the log from which a commit folds them into the file: 32 MiB, so that a page that many commits
 /// touch is written there once.
 const WAL_PAGES: &str = "8192";
+/// Rows that SQLite reads ahead of whom it reads for.
+const ROWS_AHEAD: usize = 256;
 /// Prepared statements that the writer keeps.
 const WRITER_STATEMENTS: usize = 256;
 /// Pages that the writer keeps in memory, as SQLite counts them: 16 MiB.
@@ -59,6 +61,7 @@ async fn open_sqlite(options: &Options) -> Result<Pools, StorageError> {
         .foreign_keys(true)
         .synchronous(synchronous)
         .busy_timeout(SQLITE_BUSY_TIMEOUT)
+        .row_buffer_size(ROWS_AHEAD)
         .pragma("trusted_schema", "OFF")
         .pragma("journal_size_limit", WAL_BYTES_MAX);
     if !options.create && !reading.get_filename().exists() {
@@ -71,7 +74,9 @@ async fn open_sqlite(options: &Options) -> Result<Pools, StorageError> {
         .pragma("wal_autocheckpoint", WAL_PAGES)
         .pragma("cache_size", WRITER_CACHE)
         .statement_cache_capacity(WRITER_STATEMENTS);
-    let writer = SqlitePoolOptions::new()
+    // A file does not go away as a server does: no connection is tried before it is used.
+    let pool = || SqlitePoolOptions::new().test_before_acquire(false);
+    let writer = pool()
         .max_connections(1)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(None)
@@ -83,7 +88,7 @@ async fn open_sqlite(options: &Options) -> Result<Pools, StorageError> {
         sqlx::query("pragma synchronous = normal").execute(&writer).await?;
     }
     migrations::sqlite().run(&writer).await?;
-    let readers = SqlitePoolOptions::new()
+    let readers = pool()
         .max_connections(options.read_connections.max(1))
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(None)
@@ -125,6 +130,7 @@ async fn open_postgres(options: &Options) -> Result<Pools, StorageError> {
     };
     let pool = PgPoolOptions::new()
         .max_connections(options.read_connections.saturating_add(1))
+        .test_before_acquire(false)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .max_lifetime(PG_LIFETIME)
         .connect_with(

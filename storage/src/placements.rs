@@ -47,8 +47,8 @@ impl Placements<'_> {
     ) -> Result<Vec<Placement>, StorageError> {
         let sql = sql!(
             self.0,
-            "select rec, bucket, from_at, to_at from placement where tenant = $1 and rec ",
-            (ids "$2"), " order by rec, from_at, bucket"
+            "select rec, bucket, from_at, to_at from ", (each "placement" "rec" "$2"),
+            " order by rec, from_at, bucket"
         );
         let ids = Ids::of(recs.iter().map(|rec| rec.0));
         let tenant = tenant.as_str();

@@ -249,8 +249,8 @@ impl Pointers<'_> {
     ) -> Result<Vec<Pointer>, StorageError> {
         let sql = sql!(
             self.0,
-            "select bucket, rec, seq, since, live from pointer where tenant = $1 and rec ",
-            (ids "$2"), " order by rec, bucket"
+            "select bucket, rec, seq, since, live from ", (each "pointer" "rec" "$2"),
+            " order by rec, bucket"
         );
         let ids = Ids::of(recs.iter().map(|rec| rec.0));
         let tenant = tenant.as_str();

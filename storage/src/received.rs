@@ -1,8 +1,10 @@
 //! Received: which change came under which n of a replica.
 
-use crate::sql::{from_row, hash, on_conn, with_rows};
+use crate::sql::{Ids, from_row, hash, on_conn, sql, with_rows};
 use crate::{Hash, StorageError, Tx};
+use std::collections::BTreeMap;
 use sync_protocol::id::{ChangeId, ReplicaId, Seq, Tenant};
+use uuid::Uuid;
 
 /// One received n of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,28 +78,27 @@ impl ReceivedRows<'_> {
         Ok(())
     }
 
-    /// Gives the largest n with 1…n all first received at or before `backup_seq`; 0 for none.
-    pub async fn durable_n(
+    /// Gives of each of these replicas the largest n with 1…n all first received at or before `backup_seq`; 0 for none.
+    pub async fn durable(
         &mut self,
         tenant: &Tenant,
-        replica: ReplicaId,
+        replicas: &[ReplicaId],
         backup_seq: Seq,
-    ) -> Result<i64, StorageError> {
+    ) -> Result<BTreeMap<ReplicaId, i64>, StorageError> {
         // The ns of a replica have no gaps, so the first that is not covered tells how many are.
-        const SQL: &str = "
-            select coalesce(
+        let sql = sql!(
+            self.0,
+            "select wanted_id, coalesce(
                 (select min(n) - 1 from received
-                  where tenant = $1 and replica = $2 and seq > $3),
-                (select max(n) from received where tenant = $1 and replica = $2),
-                0)";
+                  where tenant = $1 and replica = wanted_id and seq > $3),
+                (select max(n) from received where tenant = $1 and replica = wanted_id),
+                0) from ", (wanted "$2")
+        );
+        let ids = Ids::of(replicas.iter().map(|replica| replica.0));
         let tenant = tenant.as_str();
-        Ok(on_conn!(self.0, |conn| {
-            sqlx::query_scalar(SQL)
-                .bind(tenant)
-                .bind(replica.0)
-                .bind(backup_seq.0)
-                .fetch_one(conn)
-                .await?
-        }))
+        let rows: Vec<(Uuid, i64)> = on_conn!(self.0, |conn| {
+            sqlx::query_as(sql).bind(tenant).bind(ids).bind(backup_seq.0).fetch_all(conn).await?
+        });
+        Ok(rows.into_iter().map(|(replica, n)| (ReplicaId(replica), n)).collect())
     }
 }

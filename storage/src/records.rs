@@ -136,7 +136,7 @@ impl Records<'_> {
         // The plus keeps SQLite from reading all that has an rv.
         let sql = sql!(
             self.0,
-            "select ", {columns!()}, " from record where tenant = $1 and rec ", (ids "$2"),
+            "select ", {columns!()}, " from ", (each_one "record" "rec" "$2"),
             " and +rv > 0 order by rec"
         );
         let ids = Ids::of(recs.iter().map(|rec| rec.0));
@@ -210,8 +210,8 @@ impl Records<'_> {
     ) -> Result<Vec<RecordId>, StorageError> {
         let sql = sql!(
             self.0,
-            "select rec from record where tenant = $1 and +rv > 0 and about ", (ids "$2"),
-            (sorted "rec"), " limit $3"
+            "select rec from ", (each "record" "about" "$2"), " and +rv > 0", (sorted "rec"),
+            " limit $3"
         );
         let ids = Ids::of(recs.iter().map(|rec| rec.0));
         let tenant = tenant.as_str();

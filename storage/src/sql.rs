@@ -6,12 +6,13 @@ use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo};
 use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo};
 use sqlx::{Encode, Postgres, Sqlite, Type};
+use std::collections::BTreeSet;
 use std::str::FromStr;
 use sync_protocol::blob::BlobHash;
 use uuid::Uuid;
 
 /// Rows in one statement of SQLite: few sizes, so that every statement is prepared once and used again.
-const SQLITE_ROWS: [usize; 4] = [128, 32, 8, 1];
+const SQLITE_ROWS: [usize; 8] = [128, 64, 32, 16, 8, 4, 2, 1];
 
 /// Cuts rows into pieces of the sizes in which SQLite writes them, the largest first.
 pub(crate) fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
@@ -21,6 +22,12 @@ pub(crate) fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
         rows = rest;
         Some(piece)
     })
+}
+
+/// An insert of many rows that SQLite stops at the row that fails. By itself it would keep every page as it was before the
+/// statement, to take back half of it; here a failed statement spends the transaction, which takes back all.
+pub(crate) fn stopping(insert: &str) -> String {
+    insert.replacen("insert into", "insert or fail into", 1)
 }
 
 /// Runs the body on the connection of either engine.
@@ -40,8 +47,18 @@ macro_rules! on_conn {
 }
 
 /// Puts a query together from literals and from the few parts in which the dialects differ:
-/// `(ids "$2")` and `(texts "$2")` are `in` a bound set, `(for_update)` locks the rows of a table, `(sorted "seq")`
-/// sorts what was found instead of finding it in that order.
+/// `(ids "$2")` and `(texts "$2")` are `in` a bound set, `(for_update)` locks the rows of a table, `(skip_locked)` those
+/// that nobody else has locked, `(sorted "seq")` sorts what was found instead of finding it in that order.
+///
+/// `(each "pointer" "rec" "$2")` is a table, with the `where` that begins after it: its rows of the tenant `$1` in whose
+/// column one of the bound ids stands. PostgreSQL looks each id up by an index on tenant and column: a plan that was made
+/// while the table was small would read all of it until the table is analysed. `(each_one "record" "rec" "$2")` is the
+/// same for a column that is unique in the tenant, and holds for wide tables too, of which PostgreSQL supposes one row a
+/// tenant: it asks for the next row in the order of the column, which no other index gives.
+/// `(wanted "$2")` is only the bound ids, as a table of one column `wanted_id`; `(joined_one "record" "rec")` goes on from
+/// any such table to the rows.
+///
+/// `(either {…} {…})` is the first on SQLite, the second on PostgreSQL.
 macro_rules! sql {
     ($tx:expr, $($part:tt),+ $(,)?) => {
         $tx.dialect(
@@ -54,11 +71,47 @@ macro_rules! sql {
 macro_rules! part {
     (sqlite (ids $set:literal)) => { concat!("in (select unhex(value) from json_each(", $set, "))") };
     (sqlite (texts $set:literal)) => { concat!("in (select value from json_each(", $set, "))") };
+    (sqlite (each $table:literal $column:literal $set:literal)) => {
+        concat!($table, " where tenant = $1 and ", $column, " ", $crate::sql::part!(sqlite (ids $set)))
+    };
+    (sqlite (each_one $table:literal $column:literal $set:literal)) => {
+        $crate::sql::part!(sqlite (each $table $column $set))
+    };
+    (sqlite (wanted $set:literal)) => {
+        concat!("(select unhex(value) as wanted_id from json_each(", $set, ")) as wanted")
+    };
+    (sqlite (joined_one $table:literal $column:literal)) => {
+        concat!(" cross join ", $table, " where tenant = $1 and ", $column, " = wanted_id")
+    };
+    (sqlite (either $sqlite:tt $postgres:tt)) => { $crate::sql::part!(sqlite $sqlite) };
     (sqlite (for_update)) => { "" };
+    (sqlite (skip_locked)) => { "" };
     (sqlite (sorted $column:literal)) => { concat!(" order by +", $column) };
     (postgres (ids $set:literal)) => { concat!("= any(", $set, ")") };
     (postgres (texts $set:literal)) => { concat!("= any(", $set, ")") };
+    // The offset keeps the planner from joining in another way.
+    (postgres (each $table:literal $column:literal $set:literal)) => {
+        concat!(
+            $crate::sql::part!(postgres (wanted $set)), " cross join lateral (select * from ", $table,
+            " where tenant = $1 and ", $column, " = wanted_id offset 0) as ", $table, " where true"
+        )
+    };
+    (postgres (each_one $table:literal $column:literal $set:literal)) => {
+        concat!(
+            $crate::sql::part!(postgres (wanted $set)),
+            $crate::sql::part!(postgres (joined_one $table $column))
+        )
+    };
+    (postgres (wanted $set:literal)) => { concat!("unnest(", $set, ") as wanted (wanted_id)") };
+    (postgres (joined_one $table:literal $column:literal)) => {
+        concat!(
+            " cross join lateral (select * from ", $table, " where tenant = $1 and ", $column,
+            " >= wanted_id order by tenant, ", $column, " limit 1) as ", $table, " where ", $column, " = wanted_id"
+        )
+    };
+    (postgres (either $sqlite:tt $postgres:tt)) => { $crate::sql::part!(postgres $postgres) };
     (postgres (for_update)) => { " for update" };
+    (postgres (skip_locked)) => { " for update skip locked" };
     (postgres (sorted $column:literal)) => { concat!(" order by ", $column) };
     ($engine:ident {$($text:tt)*}) => { $($text)* };
     ($engine:ident $text:literal) => { $text };
@@ -74,8 +127,9 @@ macro_rules! with_rows {
         if !rows.is_empty() {
             match &mut $tx.conn {
                 $crate::backend::Conn::Sqlite(tx) => {
+                    let head = $crate::sql::stopping($head);
                     for piece in $crate::sql::pieces(rows) {
-                        let mut query = sqlx::QueryBuilder::<sqlx::Sqlite>::new($head);
+                        let mut query = sqlx::QueryBuilder::<sqlx::Sqlite>::new(&head);
                         query.push_values(piece, |mut out, $row| { $(out.push_bind($value);)+ });
                         query.push($tail);
                         written += query.build().execute(&mut **tx).await?.rows_affected();
@@ -173,6 +227,7 @@ pub(crate) struct Ids(Vec<Uuid>);
 
 impl Ids {
     pub(crate) fn of(ids: impl IntoIterator<Item = Uuid>) -> Self {
+        let ids: BTreeSet<Uuid> = ids.into_iter().collect();
         Self(ids.into_iter().collect())
     }
 }

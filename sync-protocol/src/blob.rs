@@ -172,6 +172,13 @@ impl BlobRef {
         (bytes > 0 && bytes <= kind.bytes_max()).then_some(Self { sha256, bytes, kind })
     }
 
+    /// The video of which a payload says that its photo is a still: no server decodes one.
+    pub fn poster_of(payload: &Value) -> Option<BlobHash> {
+        let photo = Self::read(payload).filter(|photo| !photo.kind.is_video())?;
+        let video = payload.get("poster_of")?.as_str()?.parse().ok()?;
+        (video != photo.sha256).then_some(video)
+    }
+
     /// The blobs that a change names.
     pub fn named(change: &Change) -> impl Iterator<Item = Self> {
         change.ops.iter().filter_map(|op| {
@@ -203,6 +210,21 @@ mod tests {
             )
             .is_none()
         );
+    }
+
+    #[test]
+    fn a_photo_may_be_the_still_of_a_video() {
+        let (photo, video) = ("0a".repeat(32), "0b".repeat(32));
+        let payload = |mime: &str, of: Value| {
+            let payload = json!({"sha256": photo, "bytes": 9, "mime": mime, "poster_of": of});
+            BlobRef::poster_of(&payload).map(|video| video.to_string())
+        };
+        assert_eq!(payload("image/jpeg", json!(video)), Some(video.clone()));
+        assert_eq!(payload("video/mp4", json!(video)), None, "a video is nobody's still");
+        assert_eq!(payload("image/jpeg", json!(photo)), None, "nor is a photo its own");
+        for none in [json!("0b"), json!(7), json!({}), Value::Null] {
+            assert_eq!(payload("image/jpeg", none), None);
+        }
     }
 
     #[test]

@@ -87,6 +87,8 @@ impl Connection {
         // A second installation fails because of the first one, which is as good.
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let mut builder = Client::builder()
+            // Over HTTP/2 no connection can become the live socket.
+            .http1_only()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(CALL_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none());
@@ -203,7 +205,6 @@ impl Api {
         let url = self.connection.url("/v1/live");
         let request = self.connection.client.get(url).bearer_auth(token);
         let request = request
-            .version(reqwest::Version::HTTP_11)
             .header("connection", "upgrade")
             .header("upgrade", "websocket")
             .header("sec-websocket-version", "13")

@@ -120,27 +120,26 @@ pub async fn tablet(state: &AppState, token: &str) -> Result<TabletCaller, ApiEr
         ApiError::Unauthorised
     })?;
     let mut tx = state.store.read().await?;
-    let device = tx.devices().find(&claims.tenant, claims.device).await?;
-    let user = tx.users().find(&claims.tenant, claims.sub).await?;
+    let admission = tx.devices().admission(&claims.tenant, claims.device).await?;
     drop(tx);
-    let device = device.filter(|device| device.user == claims.sub).ok_or(ApiError::Unauthorised)?;
-    if device.state == DeviceState::Stolen {
-        telemetry::stolen_device_calls(device.id);
+    let admission =
+        admission.filter(|found| found.user == claims.sub).ok_or(ApiError::Unauthorised)?;
+    if admission.state == DeviceState::Stolen {
+        telemetry::stolen_device_calls(claims.device);
         return Err(ApiError::DeviceStolen);
     }
-    let user = user.ok_or(ApiError::Unauthorised)?;
     // Tokens count seconds: one made in the same second as the cut is on its right side.
-    if claims.iat < user.not_before.0.div_euclid(1_000) {
+    if claims.iat < admission.not_before.0.div_euclid(1_000) {
         return Err(ApiError::Unauthorised);
     }
-    let active = device.state == DeviceState::Active && user.active;
+    let active = admission.state == DeviceState::Active && admission.active;
     let scope = if active { claims.scope } else { Scope::Deposit };
     Ok(TabletCaller {
         tenant: claims.tenant,
         user: claims.sub,
         device: claims.device,
         scope,
-        enrolled_at: device.enrolled_at,
+        enrolled_at: admission.enrolled_at,
     })
 }
 

@@ -6,6 +6,29 @@ mod serve;
 use crate::config::Config;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The program `genba`, from its arguments to its end.
+///
+/// A worker is told apart before anything else: what it gives up must not be shared with threads of a runtime.
+pub fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|command| command == image_worker::COMMAND) {
+        return image_worker::run();
+    }
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(cli.run())
+}
 
 /// Records of field work: offline on tablets, together on this server.
 #[derive(Debug, Parser)]
@@ -75,6 +98,12 @@ impl Cli {
             }
         }
     }
+}
+
+/// Says on standard error why the program failed, as a chain of causes.
+#[expect(clippy::print_stderr, reason = "it is where an operator looks")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("Error: {error:?}");
 }
 
 /// Says something to the operator.

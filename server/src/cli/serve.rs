@@ -70,6 +70,7 @@ impl Serve {
         let bound = listener.local_addr()?;
         crate::live::start(&state);
         crate::media::collect::start(&state);
+        crate::media::render::start(&state);
         let bounds = Bounds {
             head: Duration::from_millis(state.config.listen.header_timeout_ms),
             ..Bounds::default()

@@ -40,6 +40,8 @@ pub struct Bounds {
     pub head: Duration,
     /// How long a connection may be idle between requests.
     pub idle: Duration,
+    /// As `idle`, while the server stops: an HTTP/2 peer that sleeps does not answer that it has understood.
+    pub idle_at_stop: Duration,
 }
 
 impl Default for Bounds {
@@ -50,6 +52,7 @@ impl Default for Bounds {
             handshake: Duration::from_secs(5),
             head: Duration::from_secs(10),
             idle: Duration::from_secs(75),
+            idle_at_stop: Duration::from_secs(2),
         }
     }
 }
@@ -132,13 +135,13 @@ impl Connection {
     }
 
     /// Serves one connection. `place` goes with the stream: a WebSocket keeps it after HTTP has ended.
-    async fn run<S>(self, stream: S, place: OwnedSemaphorePermit)
+    async fn run<S>(mut self, stream: S, place: OwnedSemaphorePermit)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let watch = Arc::new(Watch::begin());
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&watch), place));
-        let (app, peer) = (self.app, Peer(self.peer.ip()));
+        let (app, peer) = (self.app.clone(), Peer(self.peer.ip()));
         let calls = Arc::clone(&watch);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let call = calls.call();
@@ -160,9 +163,10 @@ impl Connection {
                 _ = connection.as_mut() => return,
                 () = self.stop.cancelled(), if !stopping => {
                     stopping = true;
+                    self.bounds.idle = self.bounds.idle_at_stop;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = tokio::time::sleep(self.bounds.head / 4) => {
+                () = tokio::time::sleep(self.bounds.head.min(self.bounds.idle) / 4) => {
                     if watch.verdict(self.bounds) == Verdict::End {
                         return;
                     }

@@ -17,6 +17,7 @@ pub mod place;
 pub mod quota;
 pub mod ranges;
 pub mod reading;
+pub mod render;
 mod sender;
 pub mod tus;
 pub mod upload;

@@ -9,7 +9,7 @@ use crate::problem::ApiError;
 use crate::state::AppState;
 use crate::sync::rights;
 use axum::body::{Body, Bytes};
-use futures_util::stream;
+use futures_util::{Stream, stream};
 use std::collections::VecDeque;
 use std::ops::Range;
 use storage::{Blob, Derivative, Hash, Render, Tx};
@@ -53,6 +53,12 @@ pub async fn find(
     Ok(Found { blob, parts })
 }
 
+/// A blob with its objects, for those who make something of it: nobody asks what they may see.
+pub(super) async fn of_blob(tx: &mut Tx, tenant: &Tenant, blob: Blob) -> Result<Found, ApiError> {
+    let parts = parts(tx, tenant, &blob).await?;
+    Ok(Found { blob, parts })
+}
+
 async fn parts(tx: &mut Tx, tenant: &Tenant, blob: &Blob) -> Result<Vec<(String, u64)>, ApiError> {
     let parts = tx.uploads().parts(tenant, blob.home).await?;
     let bytes: i64 = parts.iter().map(|part| part.bytes).sum();
@@ -92,16 +98,25 @@ impl Found {
     ///
     /// A whole blob is hashed on its way; when it is not what was proven, the body breaks off before its end.
     pub async fn body(&self, state: &AppState, range: Range<u64>) -> Result<Body, ApiError> {
-        let bytes = u64::try_from(self.blob.bytes).unwrap_or_default();
-        let proof = (range == (0..bytes)).then(|| (Hasher::default(), self.blob.sha256));
-        let mut walk =
-            Walk { state: state.clone(), blocks: self.blocks(&range), proof, held: None };
+        let mut walk = self.walk(state, &range);
         let first = walk.next().await?;
-        let rest = stream::try_unfold(walk, |mut walk| async move {
-            Ok::<_, ObjectError>(walk.next().await?.map(|block| (block, walk)))
-        });
         let first = stream::iter(first.map(Ok));
-        Ok(Body::from_stream(futures_util::StreamExt::chain(first, rest)))
+        Ok(Body::from_stream(futures_util::StreamExt::chain(first, walk.rest())))
+    }
+
+    /// These bytes, block by block. A whole blob is hashed on its way.
+    pub(super) fn pieces(
+        &self,
+        state: &AppState,
+        range: Range<u64>,
+    ) -> impl Stream<Item = Result<Bytes, ObjectError>> + Send + use<> {
+        self.walk(state, &range).rest()
+    }
+
+    fn walk(&self, state: &AppState, range: &Range<u64>) -> Walk {
+        let bytes = u64::try_from(self.blob.bytes).unwrap_or_default();
+        let proof = (*range == (0..bytes)).then(|| (Hasher::default(), self.blob.sha256));
+        Walk { state: state.clone(), blocks: self.blocks(range), proof, held: None }
     }
 
     /// The ranges of objects that hold a range of the blob.
@@ -132,6 +147,12 @@ struct Walk {
 }
 
 impl Walk {
+    fn rest(self) -> impl Stream<Item = Result<Bytes, ObjectError>> + Send + use<> {
+        stream::try_unfold(self, |mut walk| async move {
+            Ok::<_, ObjectError>(walk.next().await?.map(|block| (block, walk)))
+        })
+    }
+
     async fn next(&mut self) -> Result<Option<Bytes>, ObjectError> {
         loop {
             let Some((key, range)) = self.blocks.pop_front() else {

@@ -3,73 +3,70 @@
 use super::forms::FormBook;
 use super::ingest::PushReceipt;
 use super::pull::Pulled;
-use serde_json::{Value, json};
+use crate::problem::ApiError;
+use serde::Serialize;
 use sync_protocol::clock::{Instant, UnixMillis};
-use sync_protocol::wire::{Blobs, Limits, VERSION};
+use sync_protocol::id::{EpochId, LeaseId};
+use sync_protocol::wire::{
+    Blobs, BucketSum, ChangeResult, Enter, Known, Leave, Limits, SnapToken, VERSION,
+};
 
-/// The answer with a pull.
-pub(super) fn full(
-    receipt: &PushReceipt,
-    pulled: Pulled,
-    blobs: &Blobs,
-    book: &FormBook,
-    now: UnixMillis,
-) -> String {
-    let Pulled { leave, enter, records, snap, cursor, more, sums } = pulled;
-    let rest = json!({
-        "leave": leave, "enter": enter, "snap": snap, "cursor": cursor, "more": more, "sums": sums,
-        "blobs": blobs,
-    });
-    write(receipt, rest, &records, book, now)
+/// [`SyncAnswer`](sync_protocol::wire::SyncAnswer) without its records.
+#[derive(Serialize)]
+struct Head<'a> {
+    v: u32,
+    epoch: EpochId,
+    now: Instant,
+    lease: LeaseId,
+    known: Known,
+    durable: Option<i64>,
+    results: &'a [ChangeResult],
+    leave: &'a [Leave],
+    enter: &'a [Enter],
+    snap: &'a [SnapToken],
+    cursor: &'a str,
+    more: bool,
+    sums: Option<&'a [BucketSum]>,
+    bundle: &'a str,
+    blobs: &'a Blobs,
+    limits: Limits,
+    retry_after: i64,
 }
 
-/// The answer to a device that may only deposit: it learns what became of its changes and nothing else.
-pub(super) fn deposit(
+/// Writes an answer. A device that may only deposit has pulled nothing: it learns what became of its changes.
+pub(super) fn write(
     receipt: &PushReceipt,
-    cursor: &str,
+    pulled: &Pulled,
     book: &FormBook,
     now: UnixMillis,
-) -> String {
-    let rest = json!({
-        "leave": [], "enter": [], "snap": [], "cursor": cursor, "more": false, "sums": null,
-        "blobs": Blobs::default(),
-    });
-    write(receipt, rest, &[], book, now)
-}
-
-fn write(
-    receipt: &PushReceipt,
-    rest: Value,
-    records: &[String],
-    book: &FormBook,
-    now: UnixMillis,
-) -> String {
-    let mut answer = json!({
-        "v": VERSION,
-        "epoch": receipt.epoch,
-        "now": Instant(now),
-        "lease": receipt.lease,
-        "known": receipt.known,
-        "durable": receipt.durable,
-        "results": receipt.results,
-        "bundle": book.bundle,
-        "limits": Limits::default(),
-        "retry_after": 0,
-    });
-    if let (Some(members), Value::Object(rest)) = (answer.as_object_mut(), rest) {
-        members.extend(rest);
+) -> Result<Vec<u8>, ApiError> {
+    const RECORDS: &[u8] = b",\"records\":[";
+    let head = Head {
+        v: VERSION,
+        epoch: receipt.epoch,
+        now: Instant(now),
+        lease: receipt.lease,
+        known: receipt.known,
+        durable: receipt.durable,
+        results: &receipt.results,
+        leave: &pulled.leave,
+        enter: &pulled.enter,
+        snap: &pulled.snap,
+        cursor: &pulled.cursor,
+        more: pulled.more,
+        sums: pulled.sums.as_deref(),
+        bundle: &book.bundle,
+        blobs: &pulled.blobs,
+        limits: Limits::default(),
+        retry_after: 0,
+    };
+    let mut text = serde_json::to_vec(&head).map_err(ApiError::caused)?;
+    // The records come last, in the object that has just been closed.
+    text.pop();
+    let records = pulled.records.as_bytes();
+    text.reserve_exact(RECORDS.len() + records.len() + 2);
+    for part in [RECORDS, records, b"]}"] {
+        text.extend_from_slice(part);
     }
-    let head = answer.to_string();
-    let bytes: usize = records.iter().map(|text| text.len() + 1).sum();
-    let mut text = String::with_capacity(head.len() + bytes + 16);
-    text.push_str(head.strip_suffix('}').unwrap_or(&head));
-    text.push_str(",\"records\":[");
-    for (index, record) in records.iter().enumerate() {
-        if index > 0 {
-            text.push(',');
-        }
-        text.push_str(record);
-    }
-    text.push_str("]}");
-    text
+    Ok(text)
 }

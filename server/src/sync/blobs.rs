@@ -10,7 +10,7 @@ use sync_protocol::blob::{BlobHash, BlobRef};
 use sync_protocol::form::{Level, Problem};
 use sync_protocol::id::{RecordId, Tenant, UserId};
 use sync_protocol::record::Record;
-use sync_protocol::view;
+use sync_protocol::view::{self, ShownBlob};
 
 /// How a record that shows blobs names them in its stored state.
 const MARK: &str = "\"sha256\"";
@@ -41,6 +41,7 @@ struct Told {
     render: Option<&'static str>,
     clock_offset_ms: Option<i64>,
     author: Option<UserId>,
+    poster_of: Option<BlobHash>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -58,12 +59,18 @@ pub(super) fn held(references: &[RecordBlob]) -> BTreeSet<BlobHash> {
 
 /// Tells the blobs that a record shows, each once; `references` are those of its applied changes.
 pub(super) fn media(record: &Record, references: Vec<RecordBlob>) -> Result<Media, ApiError> {
-    let shown: BTreeMap<BlobHash, BlobRef> =
-        view::blobs(record).map(|shown| (shown.blob.sha256, shown.blob)).collect();
+    let mut shown: BTreeMap<BlobHash, (BlobRef, Option<BlobHash>)> = BTreeMap::new();
+    for ShownBlob { blob, poster_of, .. } in view::blobs(record) {
+        // Shown twice, it is a still when one of its elements says so.
+        let said = shown.entry(blob.sha256).or_insert((blob, None));
+        said.1 = said.1.or(poster_of);
+    }
     let mut references: BTreeMap<BlobHash, RecordBlob> =
         references.into_iter().map(|reference| (reference.sha256, reference)).collect();
-    let blobs = shown.into_values().map(|blob| tell(blob, references.remove(&blob.sha256)));
-    let blobs = blobs.collect::<Result<Vec<_>, _>>()?;
+    let blobs = shown.into_values().map(|(blob, poster_of)| {
+        Ok(Told { poster_of, ..tell(blob, references.remove(&blob.sha256))? })
+    });
+    let blobs = blobs.collect::<Result<Vec<_>, ApiError>>()?;
     let have = blobs.iter().filter(|told| matches!(told.state, State::Have)).count();
     Ok(Media { count: Count { have, of: blobs.len() }, blobs })
 }
@@ -84,6 +91,7 @@ fn tell(blob: BlobRef, reference: Option<RecordBlob>) -> Result<Told, ApiError> 
         render: None,
         clock_offset_ms,
         author,
+        poster_of: None,
     };
     let Some(HeldBlob { bytes, mime, facts, render, .. }) = held else { return Ok(told) };
     Ok(Told {

@@ -7,7 +7,6 @@ use super::pull::Holdings;
 use crate::auth::access::Scope;
 use crate::extract::{BodyRule, TabletCaller, limits, misread};
 use crate::problem::ApiError;
-use sync_protocol::blob::BlobHash;
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::EpochId;
 use sync_protocol::wire::{
@@ -69,21 +68,11 @@ impl<'a> Envelope<'a> {
             epoch: request.epoch,
             cursor,
             from: request.push.from,
-            changes: request
-                .push
-                .changes
-                .iter()
-                .map(|raw| Incoming::read(raw.get().to_owned()))
-                .collect(),
+            changes: request.push.changes.iter().map(|raw| Incoming::read(raw.get())).collect(),
             stamps: request.push.stamps.clone(),
             open: request.open.clone(),
             purged: request.purged.clone(),
         }
-    }
-
-    /// The blobs that the tablet asks about.
-    pub(crate) fn blobs(&self) -> &[BlobHash] {
-        &self.request.blobs
     }
 
     /// What the tablet says of its holdings.
@@ -97,6 +86,7 @@ impl<'a> Envelope<'a> {
             snap: request.snap.clone(),
             bytes_max: request.want.max_bytes.unwrap_or(ANSWER_BYTES_DEFAULT).min(ANSWER_BYTES_MAX),
             sums: request.want.sums,
+            blobs: request.blobs.clone(),
         }
     }
 }

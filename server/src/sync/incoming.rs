@@ -1,5 +1,6 @@
 //! A change as it came: its bytes, their hash, and what could be read of it.
 
+use std::sync::Arc;
 use storage::Via;
 use sync_protocol::change::{Change, Home, Refusal};
 use sync_protocol::clock::UnixMillis;
@@ -22,17 +23,17 @@ pub(crate) struct Source {
     pub(crate) clock_offset_ms: Option<i64>,
 }
 
-/// A change as it came.
+/// A change as it came; clones share what is large.
 #[derive(Clone, Debug)]
 pub(crate) struct Incoming {
     /// Its id, or one made of its hash where none can be read.
     pub(crate) id: ChangeId,
     /// The frozen bytes.
-    pub(crate) text: String,
+    pub(crate) text: Arc<str>,
     /// Their SHA-256.
     pub(crate) hash: Hash,
     /// The change, or why it is none.
-    pub(crate) read: Result<Change, Refusal>,
+    pub(crate) read: Result<Arc<Change>, Refusal>,
     /// What a person in the quarantine sees of it.
     pub(crate) claim: Claim,
 }
@@ -54,14 +55,14 @@ pub(crate) struct Claim {
 
 impl Incoming {
     /// Reads a frozen text.
-    pub(crate) fn read(text: String) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let hash = hash_of(text.as_bytes());
-        let read = Change::parse(&text);
+        let read = Change::parse(text).map(Arc::new);
         let (id, claim) = match &read {
             Ok(change) => (change.id, claim(change)),
-            Err(_) => claim_of_unreadable(&text, &hash),
+            Err(_) => claim_of_unreadable(text, &hash),
         };
-        Self { id, text, hash, read, claim }
+        Self { id, text: text.into(), hash, read, claim }
     }
 
     /// The id that stands in the text.

@@ -176,18 +176,18 @@ pub(crate) async fn ingest(
     crash_point("push.after_lease_update");
     note_contacts(tx, room, pushes, &outcomes, closed.head).await?;
 
+    let durable = match head.backup_seq {
+        Some(seq) if !moved.is_empty() => {
+            Some(tx.received().durable(room.tenant, &ids, seq).await?)
+        }
+        Some(_) | None => None,
+    };
     let mut receipts = Vec::with_capacity(pushes.len());
     for ((push, outcome), asked) in pushes.iter().zip(outcomes).zip(asked) {
         receipts.push(match (outcome, replicas.get(&push.replica)) {
             (Err(problem), _) => Err(problem),
             (Ok(_), None) => Err(ApiError::internal("a replica got lost")),
             (Ok(outcome), Some(replica)) => {
-                let durable = match head.backup_seq {
-                    Some(seq) => {
-                        Some(tx.received().durable_n(room.tenant, push.replica, seq).await?)
-                    }
-                    None => None,
-                };
                 let seq_of = |reference| closed.seq(reference);
                 let of_push = outcome.iter().map(|Outcome { n, id, readable, receipt }| {
                     result(Some(*n), readable.then_some(*id), receipt, seq_of)
@@ -197,7 +197,7 @@ pub(crate) async fn ingest(
                 Ok(PushReceipt {
                     lease: replica.lease_cur,
                     known: Known { n: replica.known_n, id: replica.known_id },
-                    durable,
+                    durable: durable.as_ref().and_then(|all| all.get(&push.replica)).copied(),
                     results: of_push.chain(asked).collect(),
                     epoch: head.epoch,
                 })

@@ -30,11 +30,11 @@ use crate::problem::ApiError;
 use crate::state::AppState;
 use cursor::{Cursor, Notary};
 use envelope::Envelope;
+use pull::{Holdings, Pull, Pulled};
 use std::sync::Arc;
 use storage::Store;
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::{ChangeId, EpochId, RecordType, Seq, Tenant};
-use sync_protocol::wire::Blobs;
 
 /// The name of the secret of cursors in the store.
 const CURSOR_SECRET: &str = "cursor";
@@ -87,7 +87,11 @@ impl Service {
 }
 
 /// Answers one `POST /v1/sync`: `text` is the request, the answer is the text of the wire.
-pub async fn sync(state: &AppState, caller: &TabletCaller, text: &str) -> Result<String, ApiError> {
+pub async fn sync(
+    state: &AppState,
+    caller: &TabletCaller,
+    text: &str,
+) -> Result<Vec<u8>, ApiError> {
     let service = &state.sync;
     let now = state.clock.now();
     let envelope = Envelope::read(text)?;
@@ -99,7 +103,18 @@ pub async fn sync(state: &AppState, caller: &TabletCaller, text: &str) -> Result
         None => None,
     };
     let push = envelope.push(caller, cursor, now);
-    let taken = service.writers.push(&caller.tenant, push).await;
+    let holdings = envelope.holdings(caller, cursor);
+    let is_deposit = caller.scope == Scope::Deposit;
+    let brings_nothing = push.changes.is_empty();
+    let pushing = service.writers.push(&caller.tenant, push);
+    let pull = || pull_now(state, caller, &holdings, now);
+    let (taken, pulled) = if brings_nothing && !is_deposit {
+        // What is pulled does not depend on such a push: the lease is written meanwhile.
+        let (taken, pulled) = tokio::join!(biased; pushing, pull());
+        (taken, Some(pulled))
+    } else {
+        (pushing.await, None)
+    };
     let receipt = match taken {
         Err(ApiError::EpochChanged { epoch })
             if envelope.epoch.is_none_or(|known| known == epoch)
@@ -111,29 +126,32 @@ pub async fn sync(state: &AppState, caller: &TabletCaller, text: &str) -> Result
         taken => taken?,
     };
     let book = service.library.book(&state.store, &caller.tenant, now).await?;
-    if caller.scope == Scope::Deposit {
+    if is_deposit {
         let cursor = cursor.unwrap_or(Cursor::start(receipt.epoch));
         let cursor = service.notary.write_cursor(caller.device, &cursor);
-        return Ok(answer::deposit(&receipt, &cursor, &book, now));
+        return answer::write(&receipt, &Pulled { cursor, ..Pulled::default() }, &book, now);
     }
-    let holdings = envelope.holdings(caller, cursor);
-    let mut tx = state.store.read().await?;
-    match pull::pull(&mut tx, &caller.tenant, &service.notary, &holdings, now).await? {
-        pull::Pull::Answer(pulled) => {
-            let asked = envelope.blobs();
-            let blobs = if asked.is_empty() {
-                Blobs::default()
-            } else {
-                tx.blob_refs().standing(&caller.tenant, caller.user, asked).await?
-            };
+    let pulled = match pulled {
+        Some(pulled) => pulled?,
+        None => pull().await?,
+    };
+    match pulled {
+        Pull::Answer(pulled) => {
             crash_point("pull.before_answer");
-            Ok(answer::full(&receipt, pulled, &blobs, &book, now))
+            answer::write(&receipt, &pulled, &book, now)
         }
-        pull::Pull::RolledBack => {
-            drop(tx);
-            Err(begin_epoch(state, caller, receipt.epoch).await?)
-        }
+        Pull::RolledBack => Err(begin_epoch(state, caller, receipt.epoch).await?),
     }
+}
+
+async fn pull_now(
+    state: &AppState,
+    caller: &TabletCaller,
+    holdings: &Holdings,
+    now: UnixMillis,
+) -> Result<Pull, ApiError> {
+    let mut tx = state.store.read().await?;
+    pull::pull(&mut tx, &caller.tenant, &state.sync.notary, holdings, now).await
 }
 
 /// The epoch is checked before anything else, also before a cursor that cannot be read.

@@ -136,6 +136,21 @@ async fn one_connection_too_many_is_closed_and_a_place_comes_back() -> TestResul
 }
 
 #[tokio::test]
+async fn a_stop_does_not_wait_for_an_http2_peer_that_sleeps() -> TestResult {
+    const BEGIN: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+    let world = World::new().await?;
+    let bounds = Bounds { idle_at_stop: Duration::from_millis(400), ..Bounds::default() };
+    let served = Served::bounded(&world, bounds).await?;
+    let mut stream = TcpStream::connect(served.addr).await?;
+    stream.write_all(BEGIN).await?;
+    let settings = timeout(SOON, stream.read_u32()).await??;
+    assert_ne!(settings, 0, "the server speaks HTTP/2");
+    world.state.stop.cancel();
+    world.state.tasks.close();
+    Ok(timeout(SOON, world.state.tasks.wait()).await?)
+}
+
+#[tokio::test]
 async fn heads_have_bounds() -> TestResult {
     let world = World::new().await?;
     let served = Served::start(&world).await?;

@@ -2,13 +2,15 @@
 
 use crate::sample::{NOW, bucket, device_row, id, tenant_with_device, user, user_row};
 use storage::testing::TestResult;
-use storage::{Device, DeviceState, PurgeReceipt, StorageError, Store};
+use storage::{Admission, Device, DeviceState, PurgeReceipt, StorageError, Store, User};
+use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::{DeviceId, Seq};
 
 storage::on_both!(
     devices_are_found_and_listed_oldest_first,
     a_device_changes_its_state,
     devices_are_seen_together,
+    a_device_is_admitted_with_its_user,
     the_first_report_of_an_erasure_counts,
 );
 
@@ -32,6 +34,28 @@ async fn devices_are_found_and_listed_oldest_first(store: Store) -> TestResult {
     assert_eq!(tx.devices().list(&tenant, Some(user(2))).await?, [older]);
     let refused = tx.devices().insert(&tenant, &device_row(2, 1)).await;
     assert!(matches!(refused, Err(StorageError::AlreadyStored(_))), "{refused:?}");
+    Ok(())
+}
+
+async fn a_device_is_admitted_with_its_user(store: Store) -> TestResult {
+    let tenant = tenant_with_device(&store).await?;
+    let mut tx = store.write().await?;
+    let expected = Admission {
+        user: user(1),
+        enrolled_at: NOW,
+        state: DeviceState::Active,
+        active: true,
+        not_before: UnixMillis(0),
+    };
+    assert_eq!(tx.devices().admission(&tenant, device(1)).await?, Some(expected));
+    assert_eq!(tx.devices().admission(&tenant, device(2)).await?, None);
+    assert_eq!(tx.devices().admission(&"water".parse()?, device(1)).await?, None);
+    tx.devices().set_state(&tenant, device(1), DeviceState::Revoked, NOW).await?;
+    let left = User { active: false, not_before: NOW, ..user_row(1) };
+    tx.users().save(&tenant, &left).await?;
+    let found = tx.devices().admission(&tenant, device(1)).await?;
+    let state = DeviceState::Revoked;
+    assert_eq!(found, Some(Admission { state, active: false, not_before: NOW, ..expected }));
     Ok(())
 }
 

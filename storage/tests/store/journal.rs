@@ -144,7 +144,13 @@ async fn every_seq_names_its_change(store: Store) -> TestResult {
     let expected = [None, Some(change(1)), Some(change(2)), Some(ChangeId(id(503))), None];
     for (seq, expected) in (0..).zip(expected) {
         assert_eq!(tx.journal().id_at(&tenant, Seq(seq)).await?, expected, "at {seq}");
+        let standing = tx.head().stand(&tenant, Seq(seq)).await?;
+        assert_eq!((standing.asked, standing.last), (expected, None), "at {seq}");
     }
+    tx.head().advance(&tenant, 3).await?;
+    let standing = tx.head().stand(&tenant, Seq(1)).await?;
+    assert_eq!(standing.head, tx.head().read(&tenant).await?);
+    assert_eq!((standing.asked, standing.last), (Some(change(1)), Some(ChangeId(id(503)))));
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod audit;
 mod blob_refs;
 mod blobs;
 mod cancel;
+mod copies;
 mod devices;
 #[cfg(feature = "faults")]
 mod faults;
@@ -22,6 +23,7 @@ mod prefix;
 mod quarantine;
 mod received;
 mod records;
+mod renders;
 mod replicas;
 mod sample;
 mod schema;

@@ -1,4 +1,4 @@
-//! The select of the pull reads its index and nothing else, also on a full table.
+//! The selects of the pull read by their indexes and nothing else, on a full table and by a plan of an empty one.
 
 use crate::sample::{bucket, rec, tenant};
 use sqlx::{Connection as _, Executor as _, PgConnection};
@@ -53,5 +53,37 @@ async fn postgres_scans_the_index_of_each_bucket() -> TestResult {
     assert_eq!(plan.matches("Index Scan using pointer_seq on pointer").count(), 2, "{plan}");
     assert!(!plan.contains("Seq Scan on pointer"), "{plan}");
     assert_eq!(plan.matches("seq > ").count(), 2, "the place bounds the scan: {plan}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn sqlite_looks_up_records_and_pointers_by_their_ids() -> TestResult {
+    let test = testing::sqlite().await?;
+    let tenant = tenant(&test.store).await?;
+    let plan = test.store.read().await?.copies().explain_of(&tenant, &[rec(1), rec(2)]).await?;
+    for search in [
+        "SEARCH record USING INDEX sqlite_autoindex_record_1 (tenant=? AND rec=?)",
+        "SEARCH pointer USING INDEX pointer_rec (tenant=? AND rec=?)",
+    ] {
+        assert!(plan.contains(search), "{plan}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn postgres_looks_up_records_and_pointers_by_their_ids() -> TestResult {
+    let test = testing::postgres().await?;
+    let tenant = tenant(&test.store).await?;
+    let plan = test.store.read().await?.copies().explain_of(&tenant, &[rec(1), rec(2)]).await?;
+    for scan in [
+        "Index Scan using record_pkey on record",
+        "Index Scan using pointer_rec on pointer",
+        "(rec >= wanted.wanted_id))",
+        "(rec = record.rec))",
+    ] {
+        assert!(plan.contains(scan), "{plan}");
+    }
+    assert_eq!(plan.matches("Index Cond: ((tenant = ").count(), 2, "{plan}");
+    assert!(!plan.contains("Filter: (rec"), "{plan}");
     Ok(())
 }

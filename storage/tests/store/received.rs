@@ -47,10 +47,10 @@ async fn durable_is_the_longest_covered_prefix(store: Store) -> TestResult {
     // The second was first received early, by another replica; the fourth is not yet in a backup.
     let rows = [row(1, 1, 10), row(1, 2, 3), row(1, 3, 11), row(1, 4, 20), row(1, 5, 12)];
     tx.received().append(&tenant, &rows).await?;
+    let replicas = [ReplicaId(id(2)), ReplicaId(id(1))];
     for (backup, n) in [(0, 0), (9, 0), (10, 2), (11, 3), (19, 3), (20, 5), (99, 5)] {
-        let durable = tx.received().durable_n(&tenant, ReplicaId(id(1)), Seq(backup)).await?;
-        assert_eq!(durable, n, "at {backup}");
+        let durable = tx.received().durable(&tenant, &replicas, Seq(backup)).await?;
+        assert_eq!(durable, [(replicas[1], n), (replicas[0], 0)].into(), "at {backup}");
     }
-    assert_eq!(tx.received().durable_n(&tenant, ReplicaId(id(2)), Seq(99)).await?, 0);
     Ok(())
 }

@@ -52,6 +52,7 @@ async fn a_head_without_a_tenant_is_damage(store: Store) -> TestResult {
     assert_eq!(tx.head().find(&nobody).await?, None);
     for refused in [
         tx.head().read(&nobody).await.map(drop),
+        tx.head().stand(&nobody, Seq(0)).await.map(drop),
         tx.head().advance(&nobody, 1).await.map(drop),
         tx.head().new_epoch(&nobody, EpochId(id(1))).await,
     ] {

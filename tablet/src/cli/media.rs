@@ -32,6 +32,9 @@ pub(super) struct CaptureArgs {
     /// The row that it belongs to: findings/ROW.
     #[arg(long)]
     at: Option<String>,
+    /// The SHA-256 of the video whose still it is.
+    #[arg(long)]
+    poster_of: Option<BlobHash>,
     /// When it was taken, as 2026-11-22T14:03:11.201Z; the time of the file unless given.
     #[arg(long)]
     taken_at: Option<String>,
@@ -87,6 +90,7 @@ pub(super) async fn capture(tablet: &mut Tablet, args: &CaptureArgs, video: bool
         place: args.place.clone(),
         caption: args.caption.clone(),
         at: args.at.clone(),
+        poster_of: args.poster_of,
     };
     let captured = tablet.capture(rec, &args.field, &args.file, &facts).await?;
     say(captured.row);

@@ -8,7 +8,7 @@ use crate::tablet::Tablet;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use sync_protocol::blob::BlobRef;
+use sync_protocol::blob::{BlobHash, BlobRef};
 use sync_protocol::change::{Path as FieldPath, RowPath};
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::form::{Field, Kind};
@@ -36,6 +36,8 @@ pub struct Facts {
     pub caption: Option<String>,
     /// The row that it belongs to: `findings/<row>`.
     pub at: Option<String>,
+    /// The video whose still it is.
+    pub poster_of: Option<BlobHash>,
 }
 
 /// A photo or a video that was taken in.
@@ -68,6 +70,9 @@ impl Tablet {
             None => file_time(source)?,
         };
         let blob = take_in(self.media.clone(), source).await?;
+        if facts.poster_of.is_some() && blob.kind.is_video() {
+            return Err(TabletError::NotTaken("the still of a video is a photo".to_owned()));
+        }
         let row = uuid::Uuid::from_u128(OsChance.bits()).to_string();
         let edits = edits(field, &row, &blob, taken_at, facts);
         let change = self.author(&Draft { rec, kind: record.kind, sv, edits }).await?;
@@ -166,6 +171,9 @@ fn edits(field: &str, row: &str, blob: &BlobRef, taken_at: UnixMillis, facts: &F
         if let Some(text) = text {
             payload.insert(member.to_owned(), json!(text));
         }
+    }
+    if let Some(video) = facts.poster_of {
+        payload.insert("poster_of".to_owned(), json!(video));
     }
     let at = RowPath { field: field.to_owned(), row: row.to_owned() };
     let value = Some(Value::Object(payload));

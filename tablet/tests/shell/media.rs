@@ -137,6 +137,7 @@ async fn a_photo_is_on_disk_and_a_change_names_it() {
         place: Some("三階".to_owned()),
         caption: Some("感知器がない".to_owned()),
         at: Some("findings/r1".to_owned()),
+        poster_of: Some("0b".repeat(32).parse().expect("a hash")),
     };
     let captured = case.tablet.capture(case.rec, "photos", &file, &facts).await.expect("captured");
     assert_eq!((captured.blob.bytes, captured.blob.kind), (3_000, MediaType::Jpeg));
@@ -155,6 +156,7 @@ async fn a_photo_is_on_disk_and_a_change_names_it() {
     let expected = json!({
         "sha256": captured.blob.sha256, "bytes": 3_000, "mime": "image/jpeg",
         "taken_at": "1970-01-01T00:00:00.000Z", "place": "三階", "caption": "感知器がない",
+        "poster_of": "0b".repeat(32),
     });
     assert_eq!((payload, belongs), (&expected, &json!("findings/r1")));
     assert_eq!(BlobRef::read(payload), Some(captured.blob));
@@ -191,6 +193,10 @@ async fn what_is_no_photo_is_refused_with_a_way_out() {
     assert!(told.contains("leave --at out"), "{told}");
     let long = Facts { caption: Some("字".repeat(501)), ..Facts::default() };
     assert!(case.refusal("photos", &good, &long).await.contains("at most 500"));
+    let film = case.file("film.mp4", &mp4(1_000));
+    let still =
+        Facts { poster_of: Some("0b".repeat(32).parse().expect("a hash")), ..Facts::default() };
+    assert!(case.refusal("photos", &film, &still).await.contains("is a photo"));
     let fits = Facts { caption: Some("字".repeat(500)), ..Facts::default() };
     case.tablet.capture(case.rec, "photos", &good, &fits).await.expect("500 characters fit");
     assert_eq!(case.kept().len(), 1, "nothing of the others was kept");

@@ -5,7 +5,7 @@ use rand_pcg::Pcg64;
 use rand_pcg::rand_core::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use sync_protocol::change::{Change, Home, Op, Path};
+use sync_protocol::change::{Change, Home, Op, Path, RowPath};
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::{ChangeId, Dot, RecordId};
 
@@ -119,6 +119,20 @@ impl Author {
             Written { rec: RecordId(uuid_v7(&mut self.rng, self.at)), dots: BTreeMap::new() };
         let first = Op::New { home: Home::In(self.person.bucket.clone()) };
         let change = self.change(&mut written, Some(first), values);
+        (change, written)
+    }
+
+    /// A new inspection whose photos are named by these payloads.
+    pub fn photograph(&mut self, payloads: Vec<Value>) -> (Change, Written) {
+        let (mut change, written) = self.create(0);
+        let row = |n: usize| RowPath { field: "photos".to_owned(), row: format!("p{n}") };
+        change.ops.extend(payloads.into_iter().enumerate().map(|(n, payload)| Op::Add {
+            at: row(n),
+            pos: None,
+            value: Some(payload),
+            x: Vec::new(),
+            px: Vec::new(),
+        }));
         (change, written)
     }
 

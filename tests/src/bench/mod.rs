@@ -4,11 +4,13 @@
 //! machine's cores. Databases, folders and ports are thrown away.
 
 pub mod author;
+pub mod bombs;
 pub mod broadcast;
 pub mod bytes;
 pub mod client;
 pub mod first_sync;
 pub mod idle;
+pub mod load;
 pub mod process;
 pub mod pull;
 pub mod push;
@@ -16,8 +18,11 @@ pub mod replay;
 pub mod scene;
 pub mod seed;
 pub mod sockets;
+pub mod stage;
 pub mod table;
+pub mod thumbs;
 pub mod uploads;
+pub mod watch;
 
 use anyhow::Result;
 use push::Engine;
@@ -46,11 +51,15 @@ pub enum Part {
     UploadPhotos,
     /// An upload over a link that drops.
     UploadLink,
+    /// The two pictures of a photo.
+    Thumbs,
+    /// Files and bodies that were made to hurt.
+    Bombs,
 }
 
 impl Part {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::PushSqlite,
         Self::PushPostgres,
         Self::FirstSync,
@@ -61,6 +70,8 @@ impl Part {
         Self::UploadLarge,
         Self::UploadPhotos,
         Self::UploadLink,
+        Self::Thumbs,
+        Self::Bombs,
     ];
 
     /// Measures; `quick` takes smaller amounts.
@@ -76,6 +87,8 @@ impl Part {
             Self::UploadLarge => uploads::large(quick).await,
             Self::UploadPhotos => uploads::photos(quick).await,
             Self::UploadLink => uploads::link(quick).await,
+            Self::Thumbs => thumbs::run(quick).await,
+            Self::Bombs => bombs::run(quick).await,
         }
     }
 }

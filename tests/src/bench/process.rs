@@ -130,7 +130,8 @@ pub fn cpu_us(pid: u32) -> Result<u64> {
     Ok(ticks * TICK_US)
 }
 
-fn status_kib(pid: u32, name: &str) -> Result<u64> {
+/// A figure of the memory of a process, in KiB: `VmRSS`, `VmHWM`, `VmPeak`.
+pub fn status_kib(pid: u32, name: &str) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let number = line.and_then(|line| line.split_whitespace().next());

@@ -1,22 +1,16 @@
 //! Uploads: one large file, many photos at once, and a link that drops; against writing and hashing the same bytes.
 
-use super::client::http;
-use super::process::Server;
-use super::push::Engine;
-use super::scene::{Person, Scene};
+use super::stage::Stage;
 use super::table::{Line, Target};
 use crate::link::{Conduct, Link};
 use crate::uploads::camera::Shot;
-use anyhow::{Context as _, Result, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use reqwest::{Client, RequestBuilder, Response};
+use anyhow::{Result, ensure};
+use reqwest::Client;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use storage::testing::Folder;
 use sync_protocol::blob::MediaType;
 
 /// Bytes between two fsyncs of the raw limit, and of a PATCH over a bad link.
@@ -157,108 +151,4 @@ fn write_and_hash(folder: &Path, shots: &[Shot]) -> Result<Duration> {
     let elapsed = began.elapsed();
     std::fs::remove_file(path)?;
     Ok(elapsed)
-}
-
-/// A server with a folder of objects, and tablets.
-struct Stage {
-    folder: Folder,
-    scene: Scene,
-    server: Server,
-    http: Client,
-}
-
-impl Stage {
-    async fn open(tablets: usize) -> Result<Self> {
-        let folder = Folder::new("bench")?;
-        let database = Engine::Sqlite.database(&folder, "genba.db").await?;
-        let people = u64::try_from(tablets)?;
-        let scene = Scene::prepare(&database, people, |_| ("station:s".to_owned(), true)).await?;
-        let http = http()?;
-        let server = Server::start(folder.path(), &database, &http).await?;
-        Ok(Self { folder, scene, server, http })
-    }
-
-    fn person(&self, tablet: usize) -> Result<&Person> {
-        self.scene.people.get(tablet).context("a tablet")
-    }
-
-    fn signed(&self, call: RequestBuilder, tablet: usize) -> Result<RequestBuilder> {
-        let token = self.scene.token(self.person(tablet)?)?;
-        Ok(call.bearer_auth(token).header("tus-resumable", "1.0.0"))
-    }
-
-    fn creation(
-        &self,
-        client: &Client,
-        base: &str,
-        tablet: usize,
-        shot: &Shot,
-    ) -> Result<RequestBuilder> {
-        let metadata = format!(
-            "sha256 {},mime {}",
-            STANDARD.encode(shot.blob.sha256.to_string()),
-            STANDARD.encode(shot.blob.kind.mime())
-        );
-        let call = self.signed(client.post(format!("{base}/v1/uploads")), tablet)?;
-        Ok(call.header("upload-length", shot.blob.bytes).header("upload-metadata", metadata))
-    }
-
-    /// Uploads in one call: the creation brings the bytes.
-    async fn upload(&self, tablet: usize, shot: &Shot) -> Result<()> {
-        let answer = self
-            .creation(&self.http, &self.server.url, tablet, shot)?
-            .header("content-type", "application/offset+octet-stream")
-            .body(shot.bytes.clone())
-            .send()
-            .await?;
-        let status = answer.status();
-        ensure!(status == 201, "an upload is answered {status}: {}", answer.text().await?);
-        ensure!(offset_of(&answer)? == shot.bytes.len(), "not all bytes are there");
-        Ok(())
-    }
-
-    async fn create(
-        &self,
-        client: &Client,
-        base: &str,
-        tablet: usize,
-        shot: &Shot,
-    ) -> Result<String> {
-        let answer = self.creation(client, base, tablet, shot)?.send().await?;
-        let place = answer.headers().get("location").context("a location")?.to_str()?;
-        let at = place.find("/v1/uploads").context("a location of ours")?;
-        Ok(place.get(at..).unwrap_or_default().to_owned())
-    }
-
-    async fn patch(
-        &self,
-        client: &Client,
-        base: &str,
-        path: &str,
-        tablet: usize,
-        offset: usize,
-        bytes: Vec<u8>,
-    ) -> Result<Response> {
-        let call = self.signed(client.patch(format!("{base}{path}")), tablet)?;
-        let call = call
-            .header("content-type", "application/offset+octet-stream")
-            .header("upload-offset", offset);
-        Ok(call.body(bytes).send().await?)
-    }
-
-    async fn offset(
-        &self,
-        client: &Client,
-        base: &str,
-        path: &str,
-        tablet: usize,
-    ) -> Result<usize> {
-        let answer = self.signed(client.head(format!("{base}{path}")), tablet)?.send().await?;
-        offset_of(&answer)
-    }
-}
-
-fn offset_of(answer: &Response) -> Result<usize> {
-    let offset = answer.headers().get("upload-offset").context("an offset")?;
-    Ok(offset.to_str()?.parse()?)
 }

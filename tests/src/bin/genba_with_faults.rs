@@ -1,9 +1,7 @@
 //! The server's own `main`, in a build that can be told where to die and which rule to break.
 
-use clap::Parser as _;
-use server::cli::Cli;
+use std::process::ExitCode;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    Cli::parse().run().await
+fn main() -> ExitCode {
+    server::cli::main()
 }

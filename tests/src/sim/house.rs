@@ -223,7 +223,7 @@ impl House {
             enrolled_at: row.enrolled_at,
         };
         match server::sync::sync(state, &caller, body).await {
-            Ok(text) => Ok((200, text.into_bytes())),
+            Ok(answer) => Ok((200, answer)),
             Err(problem) => {
                 let status = problem.status().as_u16();
                 if status == 500 {

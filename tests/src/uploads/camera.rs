@@ -35,6 +35,11 @@ impl Shot {
             file.extend_from_slice(&dice.draw().to_be_bytes());
         }
         file.truncate(bytes);
+        Self::of(kind, file)
+    }
+
+    /// A file of these bytes.
+    pub fn of(kind: MediaType, file: Vec<u8>) -> Self {
         let sha256 = BlobHash(hash_of(&file));
         let bytes = u64::try_from(file.len()).unwrap_or(u64::MAX);
         Self { bytes: file, blob: BlobRef { sha256, bytes, kind } }

@@ -28,7 +28,7 @@ pub(super) async fn edit(
     edit: Edit,
 ) -> Result<Done, ApiError> {
     let creates = edit.ops.get(0).and_then(|op| op.get("o")).and_then(Value::as_str) == Some("new");
-    let probe = Incoming::read(text(room, user, &edit, edit.kind.as_ref(), &[]));
+    let probe = Incoming::read(&text(room, user, &edit, edit.kind.as_ref(), &[]));
     let wanted = Wanted {
         incoming: vec![&probe],
         records: BTreeSet::from([edit.rec]),
@@ -50,7 +50,7 @@ pub(super) async fn edit(
     let seals = record.map(Record::seal_ids).unwrap_or_default();
     let rv = desk.files.get(&edit.rec).and_then(|file| file.row.as_ref()).map(|row| row.rv);
     let seen = if edit.seen_rv.is_some() && edit.seen_rv >= rv { seals } else { Vec::new() };
-    let incoming = Incoming::read(text(room, user, &edit, Some(&kind), &seen));
+    let incoming = Incoming::read(&text(room, user, &edit, Some(&kind), &seen));
     if let Err(refusal) = &incoming.read {
         return Err(ApiError::unprocessable(refusal.code.as_str(), refusal.why.clone()));
     }

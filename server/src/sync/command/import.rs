@@ -24,7 +24,7 @@ pub(super) async fn import(
             format!("at most {IMPORT_CHANGES_MAX} changes at a time"),
         ));
     }
-    let incoming: Vec<Incoming> = texts.into_iter().map(Incoming::read).collect();
+    let incoming: Vec<Incoming> = texts.iter().map(|text| Incoming::read(text)).collect();
     let wanted = Wanted {
         incoming: incoming.iter().collect(),
         users: BTreeSet::from([user]),

@@ -272,7 +272,7 @@ fn take_server_change(
     change: &Change,
 ) -> Result<Receipt, ApiError> {
     use super::desk::KnownState;
-    let incoming = Incoming::read(change.freeze().text().to_owned());
+    let incoming = Incoming::read(change.freeze().text());
     if let Err(refusal) = &incoming.read {
         return Err(ApiError::unprocessable("too-big", refusal.why.clone()));
     }

@@ -94,7 +94,9 @@ impl Desk<'_> {
             .filter(|taken| {
                 missing.contains(&taken.incoming.id) && matches!(taken.place, Place::Journal { .. })
             })
-            .filter_map(|taken| taken.incoming.read.as_ref().ok().cloned())
+            .filter_map(|taken| {
+                taken.incoming.read.as_ref().ok().map(|change| Change::clone(change))
+            })
             .collect();
         let ids: Vec<ChangeId> = missing.into_iter().collect();
         let mut changes = here;
@@ -217,7 +219,7 @@ fn change_row(taken: &Taken, rec: RecordId, late: Option<String>, seq: Seq) -> C
         id: taken.incoming.id,
         rec,
         hash: taken.incoming.hash,
-        body: taken.incoming.text.clone().into_bytes(),
+        body: taken.incoming.text.as_bytes().to_vec(),
         via: taken.source.via,
         by: taken.source.by,
         device: taken.source.device,

@@ -9,8 +9,8 @@ mod open;
 
 pub(crate) use close::Closed;
 pub(crate) use judge::keeps_bases;
-pub(crate) use open::Wanted;
 pub use open::read_record;
+pub(crate) use open::{Wanted, read_state};
 
 use super::forms::FormBook;
 use super::incoming::{Claim, Incoming, Late, Source};
@@ -320,7 +320,7 @@ impl Desk<'_> {
         why: Option<String>,
     ) -> Option<Released> {
         let row = self.waiting.get(index).filter(|row| may_be_tried(&row.code, by.is_some()))?;
-        let incoming = Incoming::read(String::from_utf8(row.body.clone()).ok()?);
+        let incoming = Incoming::read(str::from_utf8(&row.body).ok()?);
         let source = Source {
             via: row.via,
             by: row.by,
@@ -413,7 +413,7 @@ fn quarantine_row(taken: &Taken, q: QuarantineId, code: Code, seq: Seq) -> Quara
         seq,
         id: Some(taken.incoming.id),
         hash: taken.incoming.hash,
-        body: taken.incoming.text.clone().into_bytes(),
+        body: taken.incoming.text.as_bytes().to_vec(),
         rec,
         about,
         type_: kind,

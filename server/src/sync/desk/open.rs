@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use storage::{Outcome, Quarantined, RecordRow, Stored, Tx};
 use sync_protocol::change::{Code, Home, Op};
 use sync_protocol::clock::UnixMillis;
-use sync_protocol::id::{ChangeId, RecordId, Tenant, UserId};
+use sync_protocol::id::{ChangeId, RecordId, RecordType, Tenant, UserId};
 use sync_protocol::record::{Meta, Record, RecordBody};
 
 /// How far down the changes that wait for other changes are followed.
@@ -213,9 +213,8 @@ async fn named_in_journal(
     incoming: &[&Incoming],
     waiting: &[Quarantined],
 ) -> Result<BTreeSet<ChangeId>, ApiError> {
-    let read_again = waiting
-        .iter()
-        .filter_map(|row| Some(Incoming::read(String::from_utf8(row.body.clone()).ok()?)));
+    let read_again =
+        waiting.iter().filter_map(|row| Some(Incoming::read(str::from_utf8(&row.body).ok()?)));
     let read_again: Vec<Incoming> = read_again.collect();
     let mut named = BTreeSet::new();
     for change in incoming
@@ -257,7 +256,19 @@ impl File {
 
 /// Reads the state of a stored record.
 pub fn read_record(row: &RecordRow) -> Result<Record, ApiError> {
-    let body: RecordBody = serde_json::from_slice(&row.state).map_err(damaged)?;
-    let meta: Meta = serde_json::from_slice(&row.meta).map_err(damaged)?;
-    Record::read(row.type_.clone(), row.about, &body, meta).map_err(damaged)
+    let (record, _) = read_state(row.type_.clone(), row.about, &row.state, &row.meta)?;
+    Ok(record)
+}
+
+/// Reads the stored state of a record, and the flags that stand in it.
+pub(crate) fn read_state(
+    kind: RecordType,
+    about: Option<RecordId>,
+    state: &[u8],
+    meta: &[u8],
+) -> Result<(Record, Vec<String>), ApiError> {
+    let body: RecordBody = serde_json::from_slice(state).map_err(damaged)?;
+    let meta: Meta = serde_json::from_slice(meta).map_err(damaged)?;
+    let record = Record::read(kind, about, &body, meta).map_err(damaged)?;
+    Ok((record, body.flags))
 }
