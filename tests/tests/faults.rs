@@ -16,7 +16,7 @@ type Check = fn(&'static str) -> Checked;
 const LOAD: Duration = Duration::from_secs(3);
 
 /// Every fault and what catches it.
-const FAULTS: [(&str, Check); 16] = [
+const FAULTS: [(&str, Check); 17] = [
     ("acknowledge-before-commit", |fault| Box::pin(kills(fault))),
     ("plain-sequence", |_| Box::pin(two_servers())),
     ("head-row-not-last", |_| Box::pin(contended())),
@@ -26,6 +26,7 @@ const FAULTS: [(&str, Check); 16] = [
     ("op-removes-another-path", |_| Box::pin(directed::a_name_of_another_place_has_no_effect())),
     ("dup-hides-quarantine", |_| Box::pin(directed::a_lost_answer_hides_no_quarantine())),
     ("purge-before-acknowledgement", |_| Box::pin(directed::leaving_loses_no_unsent_change())),
+    ("purge-before-media", |_| Box::pin(directed::leaving_waits_for_a_photo())),
     ("time-before-causality", |_| Box::pin(directed::a_slow_clock_replaces_what_it_saw())),
     ("prev-lease-always-accepted", |_| Box::pin(directed::a_copy_is_found())),
     ("read-scope-unchecked", |_| Box::pin(directed::a_foreign_record_is_not_shown())),
