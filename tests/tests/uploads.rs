@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use genba_tests::crash::postgres::Postgres;
 use genba_tests::uploads::campaign::{Place, Plan, Report, run};
-use genba_tests::uploads::deaths;
+use genba_tests::uploads::{deaths, memory};
 use storage::testing::{Folder, TestResult};
 
 /// What the campaigns throw at uploads; each must have happened.
@@ -55,6 +55,14 @@ async fn a_removal_is_ended_wherever_the_server_died() -> TestResult {
         deaths::in_collection(folder.path(), point).await.context(point)
     });
     futures_util::future::try_join_all(deaths).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_upload_costs_the_server_32_mib_at_most() -> TestResult {
+    let folder = Folder::new("uploads-memory")?;
+    let kib = memory::of_one_upload(folder.path()).await?;
+    assert!(kib <= 32 * 1024, "{kib} KiB");
     Ok(())
 }
 

@@ -138,6 +138,11 @@ impl Launch {
 }
 
 impl Process {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has ended.
     pub fn is_gone(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_some())
