@@ -8,5 +8,6 @@ mod gated;
 mod play;
 mod run;
 mod scene;
+mod subject;
 
 pub use run::{Plan, Report, run};

@@ -1,7 +1,8 @@
 //! Plays interleavings, batch by batch, and looks in the end that nothing is lost and nothing is left over.
 
-use super::play::{GRACE_MS, Subject, judge, play};
+use super::play::{GRACE_MS, play};
 use super::scene::{AUTHOR, Scene, Standing};
+use super::subject::{Subject, judge};
 use crate::crash::dice::Dice;
 use anyhow::Result;
 use server::media::collect::{self, Rounds};
