@@ -92,7 +92,7 @@ impl Copies<'_> {
             self.0,
             "select record.rec, type, about, rv, state, meta, ",
             (either {lies_in!("group_concat", " indexed by pointer_rec")} {lies_in!("string_agg", "")}),
-            " from ", (each "record" "rec" "$2"), " and +rv > 0"
+            " from ", (each_one "record" "rec" "$2"), " and +rv > 0"
         )
     }
 
@@ -132,7 +132,7 @@ impl Copies<'_> {
             " from (select rec as wanted_id from pointer
                      where tenant = $1 and bucket = $2 and rec > $3 and live
                      order by rec limit $4) as wanted",
-            (joined "record" "rec")
+            (joined_one "record" "rec")
         );
         let after = after.map_or(Uuid::nil(), |rec| rec.0);
         let tenant = tenant.as_str();

@@ -154,7 +154,7 @@ impl Journal<'_> {
         let sql = sql!(
             self.0,
             "select id, hash, seq, t_eff, rec, author, late, null as q, null as code, false as open
-               from ", (each "change" "id" "$2"),
+               from ", (each_one "change" "id" "$2"),
             " union all
              select id, hash, seq, t_eff, rec, author, null, q, code, state = 'open'
                from ", (each "quarantine" "id" "$2"),
@@ -236,7 +236,7 @@ impl Journal<'_> {
     ) -> Result<Vec<(ChangeId, Vec<u8>)>, StorageError> {
         let sql = sql!(
             self.0,
-            "select id, body from ", (each "change" "id" "$2"), " order by id"
+            "select id, body from ", (each_one "change" "id" "$2"), " order by id"
         );
         let ids = Ids::of(ids.iter().map(|id| id.0));
         let tenant = tenant.as_str();

@@ -12,7 +12,7 @@
 //!   texts of PostgreSQL sort by their bytes (`collate "C"`), as those of SQLite do.
 //! - Columns are named, never `select *` of a table: a migration would break cached plans.
 //! - Many rows go in one statement (`with_rows!`): long `values` on SQLite, `unnest` on PostgreSQL. A set that is
-//!   sought is one bind (`sql!` with `(each "record" "rec" "$2")` or `(ids "$2")`): a JSON array on SQLite, an array on
+//!   sought is one bind (`sql!` with `(each "pointer" "rec" "$2")` or `(ids "$2")`): a JSON array on SQLite, an array on
 //!   PostgreSQL.
 //! - A failed statement spends the transaction on PostgreSQL and not on SQLite, so an error means: drop the
 //!   [`Tx`]. Where a duplicate is expected, say `on conflict do nothing`. There are no savepoints.

@@ -136,7 +136,7 @@ impl Records<'_> {
         // The plus keeps SQLite from reading all that has an rv.
         let sql = sql!(
             self.0,
-            "select ", {columns!()}, " from ", (each "record" "rec" "$2"),
+            "select ", {columns!()}, " from ", (each_one "record" "rec" "$2"),
             " and +rv > 0 order by rec"
         );
         let ids = Ids::of(recs.iter().map(|rec| rec.0));

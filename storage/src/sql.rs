@@ -50,10 +50,12 @@ macro_rules! on_conn {
 /// `(ids "$2")` and `(texts "$2")` are `in` a bound set, `(for_update)` locks the rows of a table, `(skip_locked)` those
 /// that nobody else has locked, `(sorted "seq")` sorts what was found instead of finding it in that order.
 ///
-/// `(each "record" "rec" "$2")` is a table, with the `where` that begins after it: its rows of the tenant `$1` in whose
-/// column one of the bound ids stands. PostgreSQL looks each id up by an index on tenant and column, whatever it
-/// believes of the table: a plan that was made while the table was small would read all of it for ever.
-/// `(wanted "$2")` is only the bound ids, as a table of one column `wanted_id`; `(joined "record" "rec")` goes on from
+/// `(each "pointer" "rec" "$2")` is a table, with the `where` that begins after it: its rows of the tenant `$1` in whose
+/// column one of the bound ids stands. PostgreSQL looks each id up by an index on tenant and column: a plan that was made
+/// while the table was small would read all of it until the table is analysed. `(each_one "record" "rec" "$2")` is the
+/// same for a column that is unique in the tenant, and holds for wide tables too, of which PostgreSQL supposes one row a
+/// tenant: it asks for the next row in the order of the column, which no other index gives.
+/// `(wanted "$2")` is only the bound ids, as a table of one column `wanted_id`; `(joined_one "record" "rec")` goes on from
 /// any such table to the rows.
 ///
 /// `(either {…} {…})` is the first on SQLite, the second on PostgreSQL.
@@ -72,10 +74,13 @@ macro_rules! part {
     (sqlite (each $table:literal $column:literal $set:literal)) => {
         concat!($table, " where tenant = $1 and ", $column, " ", $crate::sql::part!(sqlite (ids $set)))
     };
+    (sqlite (each_one $table:literal $column:literal $set:literal)) => {
+        $crate::sql::part!(sqlite (each $table $column $set))
+    };
     (sqlite (wanted $set:literal)) => {
         concat!("(select unhex(value) as wanted_id from json_each(", $set, ")) as wanted")
     };
-    (sqlite (joined $table:literal $column:literal)) => {
+    (sqlite (joined_one $table:literal $column:literal)) => {
         concat!(" cross join ", $table, " where tenant = $1 and ", $column, " = wanted_id")
     };
     (sqlite (either $sqlite:tt $postgres:tt)) => { $crate::sql::part!(sqlite $sqlite) };
@@ -84,18 +89,24 @@ macro_rules! part {
     (sqlite (sorted $column:literal)) => { concat!(" order by +", $column) };
     (postgres (ids $set:literal)) => { concat!("= any(", $set, ")") };
     (postgres (texts $set:literal)) => { concat!("= any(", $set, ")") };
+    // The offset keeps the planner from joining in another way.
     (postgres (each $table:literal $column:literal $set:literal)) => {
         concat!(
+            $crate::sql::part!(postgres (wanted $set)), " cross join lateral (select * from ", $table,
+            " where tenant = $1 and ", $column, " = wanted_id offset 0) as ", $table, " where true"
+        )
+    };
+    (postgres (each_one $table:literal $column:literal $set:literal)) => {
+        concat!(
             $crate::sql::part!(postgres (wanted $set)),
-            $crate::sql::part!(postgres (joined $table $column))
+            $crate::sql::part!(postgres (joined_one $table $column))
         )
     };
     (postgres (wanted $set:literal)) => { concat!("unnest(", $set, ") as wanted (wanted_id)") };
-    // The offset keeps the planner from joining in another way.
-    (postgres (joined $table:literal $column:literal)) => {
+    (postgres (joined_one $table:literal $column:literal)) => {
         concat!(
             " cross join lateral (select * from ", $table, " where tenant = $1 and ", $column,
-            " = wanted_id offset 0) as ", $table, " where true"
+            " >= wanted_id order by tenant, ", $column, " limit 1) as ", $table, " where ", $column, " = wanted_id"
         )
     };
     (postgres (either $sqlite:tt $postgres:tt)) => { $crate::sql::part!(postgres $postgres) };

@@ -5,6 +5,7 @@
     reason = "a JSON value answers null for a name that it does not have"
 )]
 
+pub mod camera;
 pub mod city;
 pub mod claims;
 pub mod crew;
@@ -14,4 +15,5 @@ pub mod office;
 pub mod scenes;
 pub mod server;
 pub mod story;
+pub mod weather;
 pub mod world;

@@ -1,6 +1,7 @@
 //! Whole-system tests of Genba, and the programs that play them.
 
 pub mod bench;
+pub mod bureau;
 pub mod crash;
 pub mod field_day;
 pub mod forge;

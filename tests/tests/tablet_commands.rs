@@ -1,154 +1,10 @@
 //! `genba-tablet` against the real server: what a person types on two tablets, and what becomes of it.
 
-use genba_tests::field_day::server::{Certificate, Server, database_url, program};
+use genba_tests::bureau::{
+    BUCKET, Bureau, LOOK_EVERY, LOOKS_MAX, Tablet, Watching, copy_folder, wait_for,
+};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
-use storage::testing::{Folder, TestResult};
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-const BUCKET: &str = "station:fs-south";
-const FORMS: [&str; 2] = ["fire_inspection", "fire_prevention_property"];
-/// How long a poke may take to arrive: thirty seconds, in steps.
-const LOOKS_MAX: u32 = 300;
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// A bureau with its server and a folder for everything.
-struct Bureau {
-    folder: Folder,
-    server: Server,
-    /// What the tablets are told to trust, if it is not what the system knows.
-    ca: Option<PathBuf>,
-}
-
-impl Bureau {
-    async fn open(name: &str) -> Result<Self, Failure> {
-        let folder = Self::prepare(name)?;
-        let server = Server::start(folder.path(), &reqwest_client()).await?;
-        Ok(Self { folder, server, ca: None })
-    }
-
-    /// As [`Bureau::open`], with TLS by a certificate that only its own tablets know.
-    async fn open_tls(name: &str) -> Result<Self, Failure> {
-        let folder = Self::prepare(name)?;
-        let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/tests/api/tls");
-        let (cert, key) = (files.join("cert.pem"), files.join("key.pem"));
-        drop(reqwest_client());
-        let known = reqwest::Certificate::from_pem(&std::fs::read(&cert)?)?;
-        let client = reqwest::Client::builder().tls_certs_only([known]).build()?;
-        let certificate = Certificate { cert: &cert, key: &key };
-        let server = Server::start_tls(folder.path(), &client, certificate).await?;
-        Ok(Self { folder, server, ca: Some(cert) })
-    }
-
-    /// The bureau in the database, before there is a server.
-    fn prepare(name: &str) -> Result<Folder, Failure> {
-        let folder = Folder::new(name)?;
-        admin(
-            folder.path(),
-            &["tenant-create", "--tenant", "fire", "--name-ja", "消防", "--name-en", "Fire"],
-        )?;
-        let forms = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/forms");
-        let files: Vec<String> = FORMS
-            .iter()
-            .map(|form| forms.join(format!("{form}.json")).display().to_string())
-            .collect();
-        let mut publish = vec!["form-publish", "--tenant", "fire"];
-        publish.extend(files.iter().map(String::as_str));
-        admin(folder.path(), &publish)?;
-        Ok(folder)
-    }
-
-    /// A person with a grant and an enrolled, synced tablet.
-    fn tablet(&self, login: &str, role: &str) -> Result<(Tablet, String), Failure> {
-        let who = ["--tenant", "fire", "--login", login];
-        self.admin(&["user-create", "--name", login], &who)?;
-        let grant = self.admin(&["grant", "--bucket", BUCKET, "--role", role], &who)?;
-        let code = self.admin(&["enrol-code"], &who)?;
-        let tablet = Tablet(self.folder.path().join(login));
-        let code = code["code"].as_str().ok_or("a code")?;
-        let server = &self.server.url;
-        let mut enrol = vec!["enrol", "--server", server, "--tenant", "fire", "--code", code];
-        let ca = self.ca.as_ref().map(|ca| ca.display().to_string());
-        enrol.extend(ca.as_deref().into_iter().flat_map(|ca| ["--ca", ca]));
-        tablet.says(&enrol)?;
-        tablet.says(&["sync"])?;
-        Ok((tablet, grant["grant"].as_str().ok_or("a grant")?.to_owned()))
-    }
-
-    fn admin(&self, command: &[&str], who: &[&str]) -> Result<Value, Failure> {
-        admin(self.folder.path(), &[command, who].concat())
-    }
-}
-
-fn reqwest_client() -> reqwest::Client {
-    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-    reqwest::Client::new()
-}
-
-fn admin(folder: &Path, command: &[&str]) -> Result<Value, Failure> {
-    let database = database_url(folder);
-    let output = Command::new(program("genba")?)
-        .args(["--database-url", &database, "admin"])
-        .args(command)
-        .stdin(Stdio::null())
-        .output()?;
-    if !output.status.success() {
-        return Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
-    }
-    Ok(serde_json::from_slice(&output.stdout)?)
-}
-
-/// A tablet by its folder.
-struct Tablet(PathBuf);
-
-impl Tablet {
-    fn command(&self, words: &[&str]) -> Result<Command, Failure> {
-        let mut command = Command::new(program("genba-tablet")?);
-        command.arg("--dir").arg(&self.0).args(words).stdin(Stdio::null());
-        Ok(command)
-    }
-
-    fn run(&self, words: &[&str]) -> Result<Output, Failure> {
-        Ok(self.command(words)?.output()?)
-    }
-
-    /// What a command that succeeds prints.
-    fn says(&self, words: &[&str]) -> Result<String, Failure> {
-        let output = self.run(words)?;
-        let (said, complained) = (text(&output.stdout), text(&output.stderr));
-        if output.status.success() {
-            return Ok(said.trim().to_owned());
-        }
-        Err(format!("{words:?} ended with {}: {said} {complained}", output.status).into())
-    }
-
-    fn json(&self, words: &[&str]) -> Result<Value, Failure> {
-        Ok(serde_json::from_str(&self.says(&[words, &["--json"]].concat())?)?)
-    }
-
-    /// The exit code and the complaint of a command that fails.
-    fn fails(&self, words: &[&str]) -> Result<(Option<i32>, String), Failure> {
-        let output = self.run(words)?;
-        Ok((output.status.code(), text(&output.stderr)))
-    }
-
-    /// How often a text stands anywhere in the tablet's files.
-    fn traces(&self, text: &str) -> std::io::Result<usize> {
-        let mut count = 0;
-        for entry in std::fs::read_dir(&self.0)? {
-            let bytes = std::fs::read(entry?.path())?;
-            count += bytes.windows(text.len()).filter(|w| *w == text.as_bytes()).count();
-        }
-        Ok(count)
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use storage::testing::TestResult;
 
 #[tokio::test]
 async fn two_tablets_disagree_and_a_person_decides() -> TestResult {
@@ -202,11 +58,7 @@ async fn a_copied_tablet_offers_its_changes_under_a_new_replica() -> TestResult 
     let bureau = Bureau::open("tablet-copy").await?;
     let (first, _) = bureau.tablet("first", "supervisor")?;
     let copy = Tablet(bureau.folder.path().join("copy"));
-    std::fs::create_dir(&copy.0)?;
-    for entry in std::fs::read_dir(&first.0)? {
-        let entry = entry?;
-        std::fs::copy(entry.path(), copy.0.join(entry.file_name()))?;
-    }
+    copy_folder(&first.0, &copy.0)?;
     first.says(&["new", "fire_prevention_property", "--in", BUCKET, "name=one"])?;
     copy.says(&["new", "fire_prevention_property", "--in", BUCKET, "name=two"])?;
     first.says(&["sync"])?;
@@ -347,34 +199,4 @@ async fn a_retired_tablet_hands_in_its_work_and_gets_nothing() -> TestResult {
     }
     assert_eq!(quarantined[0]["code"], "revoked", "{quarantined}");
     Ok(bureau.server.stop()?)
-}
-
-/// A tablet in the background, ended with the test.
-struct Watching(Child);
-
-impl Watching {
-    fn interrupt(&mut self) -> TestResult {
-        let pid = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw);
-        rustix::process::kill_process(pid.ok_or("a pid")?, rustix::process::Signal::INT)?;
-        self.0.wait()?;
-        Ok(())
-    }
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        if matches!(self.0.try_wait(), Ok(None)) {
-            drop(self.0.kill());
-        }
-    }
-}
-
-fn wait_for(log: &Path, words: &str) -> TestResult {
-    for _ in 0..LOOKS_MAX {
-        if std::fs::read_to_string(log)?.contains(words) {
-            return Ok(());
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
-    Err(format!("{words:?} never came: {}", std::fs::read_to_string(log)?).into())
 }

@@ -1,7 +1,7 @@
 //! The SHA-256 of an upload, whose state between two parts is kept in its row: any node can go on.
 
 use crate::problem::ApiError;
-use sha2::digest::common::hazmat::{SerializableState, SerializedState};
+use sha2::digest::common::hazmat::{SerializableState as _, SerializedState};
 use sha2::{Digest as _, Sha256};
 use storage::Hash;
 

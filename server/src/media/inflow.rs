@@ -125,7 +125,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_has_two_sides() {
-        let short = STALL_MAX - Duration::from_millis(1);
+        let short = STALL_MAX.saturating_sub(Duration::from_millis(1));
         assert_eq!(outcome(dripping(WINDOW_BYTES_MIN, short), 10).await, Ok(()));
         let long = STALL_MAX + Duration::from_millis(1);
         assert_eq!(outcome(dripping(WINDOW_BYTES_MIN, long), 1).await, Err(Cut::Stalled));

@@ -55,7 +55,9 @@ pub(super) struct Intake<'a> {
     spare: Bytes,
     /// Whether the first bytes were looked at.
     known: bool,
-    writing: Option<JoinHandle<Result<Written, ObjectError>>>,
+    writing: Option<JoinHandle<Put>>,
+    /// The memory of the part that was written last: an upload holds that of two.
+    spent: Vec<u8>,
     /// What is durable and not claimed.
     durable: Vec<Written>,
     /// The object that a longer one takes the place of.
@@ -69,6 +71,9 @@ struct Written {
     end: i64,
     hash_state: Vec<u8>,
 }
+
+/// A part that was put, with its bytes: their memory serves another part.
+type Put = Result<(Written, Bytes), ObjectError>;
 
 /// How the body of a call ended.
 enum End {
@@ -106,6 +111,7 @@ impl<'a> Intake<'a> {
             hasher: Hasher::default(),
             come,
             buffer: Vec::new(),
+            spent: Vec::new(),
             place: 0,
             new_from: come,
             spare: Bytes::new(),
@@ -143,7 +149,13 @@ impl<'a> Intake<'a> {
         self.place = last.idx + 1;
         if last.bytes < TAIL_BYTES_MIN {
             let bytes = u64::try_from(last.bytes).unwrap_or_default();
-            self.buffer = self.state.objects.read(&last.key, 0..bytes).await?.to_vec();
+            let read = self.state.objects.read(&last.key, 0..bytes).await;
+            if matches!(read, Err(ObjectError::Gone)) {
+                // A restored database may name a part that had been written anew: nothing can go on from here.
+                self.close(UploadState::Ended).await?;
+                return Err(ApiError::UploadGone);
+            }
+            self.buffer = read?.to_vec();
             self.buffer.reserve_exact(self.room(self.buffer.len()));
             self.place = last.idx;
             self.known = last.idx > 0 || self.buffer.len() >= SNIFF_BYTES;
@@ -250,6 +262,7 @@ impl<'a> Intake<'a> {
                 cut = true;
             }
             if self.buffer.capacity() == 0 {
+                self.buffer = std::mem::take(&mut self.spent);
                 self.buffer.reserve_exact(self.room(0));
             }
             let room = PART_BYTES_MAX - self.buffer.len();
@@ -293,8 +306,8 @@ impl<'a> Intake<'a> {
         let (state, key) = (self.state.clone(), self.key());
         let written = self.describe(key.clone(), bytes.len());
         self.writing = Some(tokio::spawn(async move {
-            state.objects.put(&key, bytes).await?;
-            Ok(written)
+            state.objects.put(&key, bytes.clone()).await?;
+            Ok((written, bytes))
         }));
         Ok(())
     }
@@ -312,11 +325,10 @@ impl<'a> Intake<'a> {
     }
 
     /// A part is durable: it is claimed, unless the body has still to be proven.
-    async fn written(
-        &mut self,
-        written: Result<Result<Written, ObjectError>, JoinError>,
-    ) -> Result<(), ApiError> {
-        let written = written.map_err(ApiError::caused)??;
+    async fn written(&mut self, written: Result<Put, JoinError>) -> Result<(), ApiError> {
+        let (written, bytes) = written.map_err(ApiError::caused)??;
+        self.spent = Vec::from(bytes);
+        self.spent.clear();
         crash_point("upload.part_written");
         self.durable.push(written);
         if self.checksum.is_none() { self.claim(false).await } else { Ok(()) }
@@ -400,13 +412,18 @@ impl<'a> Intake<'a> {
     /// Closes the upload for good: its bytes are not what was declared.
     async fn fail(&mut self, why: ApiError) -> Result<(), ApiError> {
         if self.begun {
-            let (tenant, now) = (&self.sender.tenant, self.state.clock.now());
-            let mut tx = self.state.store.write().await?;
-            tx.uploads().close(tenant, self.row.id, UploadState::Failed, now).await?;
-            tx.commit().await?;
+            self.close(UploadState::Failed).await?;
         }
         metrics::counter!("genba_uploads_failed_total", "why" => why.name()).increment(1);
         Err(why)
+    }
+
+    async fn close(&self, state: UploadState) -> Result<(), ApiError> {
+        let now = self.state.clock.now();
+        let mut tx = self.state.store.write().await?;
+        tx.uploads().close(&self.sender.tenant, self.row.id, state, now).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Throws away what was written and not claimed.
@@ -457,9 +474,7 @@ impl<'a> Intake<'a> {
 }
 
 /// Waits for a part that is being written, or for ever where none is.
-async fn done(
-    writing: &mut Option<JoinHandle<Result<Written, ObjectError>>>,
-) -> Result<Result<Written, ObjectError>, JoinError> {
+async fn done(writing: &mut Option<JoinHandle<Put>>) -> Result<Put, JoinError> {
     match writing {
         Some(writing) => writing.await,
         None => std::future::pending().await,

@@ -20,7 +20,7 @@ use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::{Tenant, UploadId};
 
 /// How long one operation of the object store may take.
-const OPERATION_MAX: Duration = Duration::from_secs(60);
+const OPERATION_MAX: Duration = Duration::from_mins(1);
 const SECRET: &str = "objects";
 
 /// Why the object store did not do it.

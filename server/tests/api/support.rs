@@ -64,6 +64,12 @@ impl Answer {
     }
 }
 
+/// A seed that no other server of this process has: no two of them give the same name to an object.
+fn fresh_seed() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::SeqCst)
+}
+
 pub(crate) fn tenant(name: &str) -> Tenant {
     name.parse().expect("a tenant")
 }
@@ -88,7 +94,7 @@ impl World {
         let parts = Parts {
             store: self.state.store.clone(),
             clock: Arc::<ManualClock>::clone(&self.clock),
-            random: Arc::new(SeededRandom::new(u64::MAX)),
+            random: Arc::new(SeededRandom::new(fresh_seed())),
             objects: Arc::clone(&self.objects),
             config: Arc::clone(&self.state.config),
         };
@@ -105,13 +111,11 @@ impl World {
         config: Config,
         objects: Arc<dyn ObjectStore>,
     ) -> TestResult<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let next = NEXT.fetch_add(1, Ordering::SeqCst);
         let clock = Arc::new(ManualClock::at(NOW));
         let state = AppState::open(Parts {
             store: base.store.clone(),
             clock: Arc::<ManualClock>::clone(&clock),
-            random: Arc::new(SeededRandom::new(next)),
+            random: Arc::new(SeededRandom::new(fresh_seed())),
             objects: Arc::clone(&objects),
             config: Arc::new(config),
         })

@@ -4,6 +4,7 @@
 
 mod audit;
 mod blob_refs;
+mod blobs;
 mod cancel;
 mod copies;
 mod devices;
@@ -29,3 +30,4 @@ mod schema;
 mod seals;
 mod settings;
 mod tenants;
+mod uploads;

@@ -4,11 +4,14 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use sync_protocol::blob::BlobRef;
 use sync_protocol::change::{Home, Path as FieldPath, RowPath};
 use sync_protocol::id::{ChangeId, RecordId, RecordType};
 use sync_protocol::replica::{Draft, Edit, Notice, Outcome};
 use sync_protocol::view::{FieldView, View};
-use tablet::{Clock, Enrolment, ShiftedClock, SyncReport, SystemClock, Tablet};
+use tablet::{
+    Clock, Enrolment, Facts, Network, ShiftedClock, SyncReport, SystemClock, Tablet, TabletError,
+};
 
 /// A person with a tablet.
 #[derive(Debug)]
@@ -71,6 +74,32 @@ impl Crew {
     /// Finds a network and syncs until nothing waits.
     pub async fn sync(&mut self) -> Result<SyncReport> {
         Ok(self.tablet_mut()?.sync(|_| ()).await?)
+    }
+
+    /// Syncs over a network that may break.
+    pub async fn try_sync(&mut self) -> Result<Result<SyncReport, TabletError>> {
+        Ok(self.tablet_mut()?.sync(|_| ()).await)
+    }
+
+    /// Says what the tablet is connected to.
+    pub fn set_network(&mut self, network: Network) -> Result<()> {
+        self.tablet_mut()?.set_network(network);
+        Ok(())
+    }
+
+    /// Adds a photo or a video to the photos of a record, without a network.
+    pub async fn photograph(
+        &mut self,
+        rec: RecordId,
+        file: &Path,
+        facts: &Facts,
+    ) -> Result<BlobRef> {
+        Ok(self.tablet_mut()?.capture(rec, "photos", file, facts).await?.blob)
+    }
+
+    /// How many originals are on the tablet.
+    pub fn originals(&self) -> Result<usize> {
+        Ok(std::fs::read_dir(self.folder.join("media"))?.count())
     }
 
     /// What has happened on the tablet since this was last asked.
@@ -137,10 +166,14 @@ impl Crew {
         Ok(own.context("the change is the tablet's own")?.outcome.cloned())
     }
 
-    /// Whether any of the tablet's files holds these bytes.
+    /// Whether any of the tablet's files holds this text; photos and videos have a folder of their own.
     pub fn files_hold(&self, text: &str) -> Result<bool> {
         for entry in std::fs::read_dir(&self.folder)? {
-            let bytes = std::fs::read(entry?.path())?;
+            let path = entry?.path();
+            if path.is_dir() {
+                continue;
+            }
+            let bytes = std::fs::read(path)?;
             if bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
                 return Ok(true);
             }

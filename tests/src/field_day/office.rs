@@ -63,6 +63,13 @@ impl Office {
         self.call(Method::GET, path, None).await
     }
 
+    /// Asks for bytes; the answer may be a refusal.
+    pub async fn bytes(&self, path: &str) -> Result<(StatusCode, Vec<u8>)> {
+        let request = self.client.get(format!("{}{path}", self.url)).bearer_auth(&self.token);
+        let answer = request.send().await?;
+        Ok((answer.status(), answer.bytes().await?.to_vec()))
+    }
+
     async fn call(
         &self,
         method: Method,

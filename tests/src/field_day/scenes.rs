@@ -8,6 +8,7 @@ mod evening;
 mod fire;
 mod food;
 mod morning;
+mod photos;
 mod welfare;
 
 use super::claims::Book;
@@ -40,6 +41,7 @@ pub async fn play(world: &World, book: &mut Book) -> Result<Tablets> {
     welfare::play(world, book, &mut tablets).await?;
     clocks::play(world, book, &mut tablets).await?;
     copies::play(world, book, &mut tablets).await?;
+    photos::play(world, book, &mut tablets, inspected).await?;
     approval::play(world, book, &mut tablets, inspected).await?;
     april::play(world, book, &mut tablets).await?;
     evening::play(world, book, &mut tablets).await?;

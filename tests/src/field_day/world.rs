@@ -6,6 +6,7 @@ use super::demo_clock::DemoClock;
 use super::load::{self, City};
 use super::office::Office;
 use super::server::Server;
+use super::weather::Weather;
 use anyhow::{Context as _, Result};
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -14,6 +15,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::id::RecordId;
+
+/// Whose tablets reach the server through the weather.
+const UNDER_WEATHER: [&str; 2] = ["st-f3", "st-h1"];
 
 /// The world of one field day.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub struct World {
     pub city: City,
     /// The real server.
     pub server: Server,
+    /// The network of those who get into a bad one.
+    pub weather: Weather,
     /// The day, in the city's zone.
     pub day: DemoClock,
     /// When it began.
@@ -39,8 +45,9 @@ impl World {
         let city = load::load(folder, now).await?;
         let client = Client::new();
         let server = Server::start(folder, &client).await?;
+        let weather = Weather::over(&server.url).await?;
         let day = DemoClock::new(now, "Asia/Tokyo")?;
-        Ok(Self { folder: folder.to_owned(), city, server, day, began: now, client })
+        Ok(Self { folder: folder.to_owned(), city, server, weather, day, began: now, client })
     }
 
     /// Signs somebody in at the office.
@@ -57,7 +64,9 @@ impl World {
         let made = admin.post("/v1/admin/codes", &json!({ "user": user })).await?;
         let code = made["code"].as_str().context("a code")?;
         let folder = self.folder.join("tablets").join(login);
-        Crew::enrol(&self.server.url, &folder, tenant, login, code, clock_off_ms).await
+        let url =
+            if UNDER_WEATHER.contains(&login) { self.weather.url() } else { &self.server.url };
+        Crew::enrol(url, &folder, tenant, login, code, clock_off_ms).await
     }
 
     /// The day so many days from today.

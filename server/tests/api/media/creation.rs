@@ -1,6 +1,6 @@
 //! Creation, also with the first bytes.
 
-use super::scene::{Scene, broken, checksum, metadata, on_both, photo};
+use super::scene::{Scene, broken, checksum, metadata, on_both, photo, piece};
 use crate::support::TestResult;
 use axum::body::Body;
 use axum::http::Method;
@@ -27,7 +27,7 @@ async fn a_photo_that_comes_whole_with_its_creation_is_there_in_one_call(
 
 async fn a_creation_that_breaks_off_leaves_no_upload(scene: Scene) -> TestResult {
     let bytes = photo(100_000, 2);
-    let answer = scene.create_with(&bytes, broken(&bytes[..50_000]), &[]).await;
+    let answer = scene.create_with(&bytes, broken(&piece(&bytes, ..50_000)), &[]).await;
     assert_eq!(answer.refused(), (400, "bad-body".to_owned()));
     assert_eq!(scene.open_uploads().await?, 0);
     assert_eq!(scene.objects().await?.len(), 0);
@@ -38,7 +38,7 @@ async fn a_large_creation_comes_in_parts_and_is_ended_where_it_breaks_off(
     scene: Scene,
 ) -> TestResult {
     let bytes = photo(20 * 1024 * 1024, 3);
-    let answer = scene.create_with(&bytes, broken(&bytes[..18_000_000]), &[]).await;
+    let answer = scene.create_with(&bytes, broken(&piece(&bytes, ..18_000_000)), &[]).await;
     assert_eq!(answer.refused(), (400, "bad-body".to_owned()));
     assert_eq!(scene.open_uploads().await?, 0, "nobody knows its address");
     let answer = scene.create_with(&bytes, bytes.clone(), &[]).await;
@@ -54,11 +54,11 @@ async fn a_large_creation_comes_in_parts_and_is_ended_where_it_breaks_off(
 async fn a_creation_with_some_of_the_bytes_goes_on_by_patch() -> TestResult {
     let scene = Scene::new().await?;
     let bytes = photo(400_000, 4);
-    let answer = scene.create_with(&bytes, bytes[..150_000].to_vec(), &[]).await;
+    let answer = scene.create_with(&bytes, piece(&bytes, ..150_000), &[]).await;
     assert_eq!(answer.at(), (201, "150000"), "{}", answer.text);
     assert!(!answer.header("upload-expires").is_empty());
     let place = answer.header("location").to_owned();
-    assert_eq!(scene.patch(&place, 150_000, bytes[150_000..].to_vec(), &[]).await.status, 204);
+    assert_eq!(scene.patch(&place, 150_000, piece(&bytes, 150_000..), &[]).await.status, 204);
     assert_eq!(scene.stored(&bytes).await?, bytes);
     Ok(())
 }
@@ -139,7 +139,7 @@ async fn each_type_has_its_bound() -> TestResult {
             assert_eq!(answer.status.as_u16(), status, "{mime} {length}: {}", answer.text);
             if status == 413 {
                 assert_eq!(answer.problem(), "media-too-large");
-                assert_eq!(answer.json()["max_bytes"], max);
+                assert_eq!(answer.json().get("max_bytes").cloned().unwrap_or_default(), max);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What tus 1.0.0 says of every call.
 
-use super::scene::{Scene, photo};
+use super::scene::{Scene, photo, piece};
 use crate::support::TestResult;
 use axum::body::Body;
 use axum::http::{Method, Request, header};
@@ -67,7 +67,7 @@ async fn head_tells_offset_length_and_metadata_and_is_never_cached() -> TestResu
     let headers = [("upload-length", "1000"), ("upload-metadata", &*said)];
     let place = scene.call(Method::POST, "/v1/uploads", &headers, Body::empty()).await;
     let place = place.header("location").to_owned();
-    scene.patch(&place, 0, bytes[..10].to_vec(), &[]).await;
+    scene.patch(&place, 0, piece(&bytes, ..10), &[]).await;
     let answer = scene.head(&place).await;
     assert_eq!(answer.at(), (200, "10"));
     assert_eq!(answer.header("upload-length"), "1000");
@@ -93,11 +93,11 @@ async fn an_ended_upload_is_gone_and_takes_nothing() -> TestResult {
     let scene = Scene::new().await?;
     let bytes = photo(1_000, 4);
     let place = scene.begin(&bytes).await;
-    scene.patch(&place, 0, bytes[..500].to_vec(), &[]).await;
+    scene.patch(&place, 0, piece(&bytes, ..500), &[]).await;
     assert_eq!(scene.end(&place).await.status, 204);
     let head = scene.head(&place).await;
     assert_eq!((head.status.as_u16(), head.header("upload-offset")), (410, ""));
-    let answer = scene.patch(&place, 500, bytes[500..].to_vec(), &[]).await;
+    let answer = scene.patch(&place, 500, piece(&bytes, 500..), &[]).await;
     assert_eq!(answer.refused(), (410, "upload-gone".to_owned()));
     assert_eq!(scene.end(&place).await.refused(), (410, "upload-gone".to_owned()));
     Ok(())
@@ -122,7 +122,7 @@ async fn an_upload_lives_30_days_after_its_last_activity() -> TestResult {
     let place = scene.begin(&bytes).await;
     scene.world.clock.advance(29 * DAY_MS);
     let scene = scene.anew().await?;
-    let answer = scene.patch(&place, 0, bytes[..10].to_vec(), &[]).await;
+    let answer = scene.patch(&place, 0, piece(&bytes, ..10), &[]).await;
     assert_eq!(answer.at(), (204, "10"), "{}", answer.text);
     assert_eq!(answer.header("upload-expires"), "Wed, 20 Jan 2027 14:03:11 GMT");
     scene.world.clock.advance(30 * DAY_MS - 1);
@@ -130,7 +130,7 @@ async fn an_upload_lives_30_days_after_its_last_activity() -> TestResult {
     assert_eq!(scene.head(&place).await.at(), (200, "10"));
     scene.world.clock.advance(1);
     assert_eq!(scene.head(&place).await.status, 410);
-    let answer = scene.patch(&place, 10, bytes[10..].to_vec(), &[]).await;
+    let answer = scene.patch(&place, 10, piece(&bytes, 10..), &[]).await;
     assert_eq!(answer.refused(), (410, "upload-gone".to_owned()));
     Ok(())
 }

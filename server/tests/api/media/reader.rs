@@ -83,13 +83,6 @@ impl Scene {
         Ok(tx.commit().await?)
     }
 
-    /// Uploads a photo in one call.
-    pub(super) async fn upload(&self, bytes: &[u8]) {
-        let answer = self.create_with(bytes, bytes.to_vec(), &[]).await;
-        assert_eq!(answer.status.as_u16(), 201, "{}", answer.text);
-        assert_eq!(answer.header("upload-offset"), bytes.len().to_string());
-    }
-
     /// Uploads a photo and names it in a record that everyone sees; gives its address.
     pub(super) async fn shown(&self, bytes: &[u8]) -> TestResult<String> {
         self.upload(bytes).await;

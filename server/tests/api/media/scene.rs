@@ -7,8 +7,12 @@ use axum::http::{Method, Request, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::TryStreamExt as _;
+use serde_json::json;
+use server::admin::grants::{self, NewGrant};
+use server::admin::{Actor, forms};
 use storage::{Blob, Upload, UploadPart};
 use sync_protocol::clock::UnixMillis;
+use sync_protocol::form::Role;
 use sync_protocol::id::{DeviceId, Tenant, UploadId, UserId};
 
 /// Makes of each case `async fn name(scene: Scene) -> TestResult` the tests `sqlite::name` and `postgres::name`.
@@ -35,6 +39,14 @@ macro_rules! on_both {
     };
 }
 pub(super) use on_both;
+
+const FORM: &str = r#"{
+  "type": "visit", "version": 1, "ja": "訪問", "en": "Visit",
+  "home": {"bucket": ["station"]}, "write": ["inspector"], "title": "title",
+  "sections": [{"code": "A", "ja": "概要", "en": "Summary"}],
+  "fields": [
+    {"path": "title", "section": "A", "kind": "text", "ja": "題", "en": "Title"},
+    {"path": "photos", "section": "A", "kind": "photos", "ja": "写真", "en": "Photos"}]}"#;
 
 /// A server, and a tablet of `fire` with its token.
 pub(crate) struct Scene {
@@ -187,6 +199,47 @@ impl Scene {
         self.call(Method::DELETE, place, &[], Body::empty()).await
     }
 
+    /// A record in `station:south` of the tablet's user whose photos are these bytes; gives its id.
+    pub(crate) async fn record(&self, n: u8, photos: &[&[u8]]) -> TestResult<String> {
+        let rec = format!("01990000-0000-7000-8000-0000000000{n:02x}");
+        let mut ops = vec![json!({ "o": "new", "in": "station:south" })];
+        for (at, bytes) in photos.iter().enumerate() {
+            let photo = json!({ "sha256": hex(&sha256(bytes)), "bytes": bytes.len(),
+                "mime": "image/jpeg", "taken_at": "2026-11-22T14:00:00.000Z" });
+            ops.push(json!({ "o": "add", "f": "photos", "e": format!("p-{at}"), "v": photo }));
+        }
+        let change = format!("01990000-0000-7000-8000-0000000001{n:02x}");
+        let edit = json!({ "id": change, "type": "visit", "ops": ops });
+        let path = format!("/v1/records/{rec}/changes");
+        let answer = self.world.post(&path, &self.token, edit).await;
+        assert_eq!(answer.status.as_u16(), 200, "{}", answer.text);
+        Ok(rec)
+    }
+
+    /// Publishes the form of records and gives the tablet's user the bucket `station:south`.
+    pub(crate) async fn at_work(&self) -> TestResult {
+        let actor = Actor { tenant: self.tenant.clone(), user: None };
+        forms::publish(&self.world.state, &actor, FORM).await?;
+        let new = NewGrant {
+            user: self.user,
+            bucket: "station:south".parse()?,
+            role: Role::Inspector,
+            from_at: None,
+            to_at: None,
+            hold: true,
+        };
+        grants::create(&self.world.state, &actor, new).await?;
+        Ok(())
+    }
+
+    /// Uploads a photo in one call and gives its address.
+    pub(crate) async fn upload(&self, bytes: &[u8]) -> String {
+        let answer = self.create_with(bytes, bytes.to_vec(), &[]).await;
+        assert_eq!(answer.status.as_u16(), 201, "{}", answer.text);
+        assert_eq!(answer.header("upload-offset"), bytes.len().to_string());
+        answer.header("location").to_owned()
+    }
+
     /// The row of an upload with its parts.
     pub(crate) async fn row(&self, place: &str) -> TestResult<(Upload, Vec<UploadPart>)> {
         let id: UploadId = place.rsplit('/').next().unwrap_or_default().parse()?;
@@ -225,6 +278,21 @@ impl Scene {
         }
         Ok(all)
     }
+}
+
+/// Some of the bytes.
+pub(crate) fn piece(
+    bytes: &[u8],
+    range: impl std::slice::SliceIndex<[u8], Output = [u8]>,
+) -> Vec<u8> {
+    bytes.get(range).expect("a piece").to_vec()
+}
+
+/// A body that sends these bytes and then nothing more, until it is dropped.
+pub(crate) fn waiting(bytes: Vec<u8>) -> Body {
+    use futures_util::StreamExt as _;
+    let first = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes)]);
+    Body::from_stream(first.chain(futures_util::stream::pending()))
 }
 
 /// A body that sends these bytes in pieces and then breaks off.

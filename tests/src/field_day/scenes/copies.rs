@@ -1,6 +1,7 @@
 //! A tablet is restored from an old copy of itself.
 
 use super::Tablets;
+use crate::bureau::copy_folder;
 use crate::field_day::claims::Book;
 use crate::field_day::crew::{Crew, set};
 use crate::field_day::world::{World, shown};
@@ -105,16 +106,6 @@ async fn closed(folder: &Path) -> Result<()> {
         tokio::time::sleep(BETWEEN_LOOKS).await;
     }
     bail!("the database in {} does not close", folder.display())
-}
-
-/// Copies a tablet that is off, file by file.
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        std::fs::copy(entry.path(), to.join(entry.file_name()))?;
-    }
-    Ok(())
 }
 
 fn has_log(folder: &Path) -> Result<bool> {

@@ -1,0 +1,152 @@
+//! Several calls, several nodes: one writer at a time, and any node goes on.
+
+use super::fickle::{Fickle, Mood};
+use super::scene::{Scene, on_both, photo, piece, waiting};
+use crate::support::{TestResult, World};
+use server::config::Config;
+use server::media::collect;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+on_both!(
+    a_second_writer_takes_over_what_the_first_has_received,
+    of_two_that_send_the_same_one_wins,
+    another_node_goes_on_where_the_first_was,
+    an_upload_that_is_ended_stops_its_writer,
+    two_people_who_send_the_same_photo_have_one_blob,
+);
+
+async fn a_second_writer_takes_over_what_the_first_has_received(scene: Scene) -> TestResult {
+    let bytes = photo(1_000, 1);
+    let place = scene.begin(&bytes).await;
+    let began = Instant::now();
+    let first = scene.patch(&place, 0, waiting(piece(&bytes, ..400)), &[]);
+    let second = async {
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(scene.head(&place).await.at(), (200, "0"), "HEAD waits for nobody");
+        scene.patch(&place, 0, bytes.clone(), &[]).await
+    };
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!(first.refused(), (423, "upload-locked".to_owned()));
+    assert_eq!(second.refused(), (409, "upload-offset".to_owned()), "the first had come to 400");
+    assert_eq!(scene.head(&place).await.at(), (200, "400"));
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+    assert_eq!(scene.patch(&place, 400, piece(&bytes, 400..), &[]).await.at(), (204, "1000"));
+    assert_eq!(scene.stored(&bytes).await?, bytes);
+    Ok(())
+}
+
+async fn of_two_that_send_the_same_one_wins(scene: Scene) -> TestResult {
+    let bytes = photo(1_000, 2);
+    let place = scene.begin(&bytes).await;
+    let send = || scene.patch(&place, 0, piece(&bytes, ..500), &[]);
+    let answers = tokio::join!(send(), send(), send());
+    let mut statuses = [answers.0, answers.1, answers.2].map(|answer| answer.status.as_u16());
+    statuses.sort_unstable();
+    assert_eq!(statuses, [204, 409, 409]);
+    assert_eq!(scene.head(&place).await.at(), (200, "500"));
+    Ok(())
+}
+
+async fn another_node_goes_on_where_the_first_was(mut scene: Scene) -> TestResult {
+    let bytes = photo((8 << 20) + 500_000, 3);
+    let place = scene.begin(&bytes).await;
+    let mut offset = 0;
+    for (at, end) in [123_457, 8_500_000, bytes.len()].into_iter().enumerate() {
+        let answer = scene.patch(&place, offset, piece(&bytes, offset..end), &[]).await;
+        assert_eq!(answer.at(), (204, &*end.to_string()), "{at}: {}", answer.text);
+        offset = end;
+        scene.world.app = server::app(&scene.world.neighbour().await?);
+        assert_eq!(scene.head(&place).await.at(), (200, &*end.to_string()));
+    }
+    assert_eq!(scene.stored(&bytes).await?, bytes);
+    Ok(())
+}
+
+async fn an_upload_that_is_ended_stops_its_writer(scene: Scene) -> TestResult {
+    let bytes = photo(1_000, 4);
+    let place = scene.begin(&bytes).await;
+    let send = scene.patch(&place, 0, waiting(piece(&bytes, ..400)), &[]);
+    let end = async {
+        sleep(Duration::from_millis(100)).await;
+        scene.end(&place).await
+    };
+    let (sent, ended) = tokio::join!(send, end);
+    assert_eq!(ended.status.as_u16(), 204);
+    assert_eq!(sent.refused(), (410, "upload-gone".to_owned()));
+    assert_eq!(scene.row(&place).await?.1, []);
+    Ok(())
+}
+
+async fn two_people_who_send_the_same_photo_have_one_blob(mut scene: Scene) -> TestResult {
+    let bytes = photo(600_000, 5);
+    let mut places = Vec::new();
+    for login in ["abe", "ito"] {
+        let tablet = scene.world.tablet("fire", login).await?;
+        scene.token = scene.world.token(&tablet).await;
+        places.push((scene.token.clone(), scene.begin(&bytes).await));
+    }
+    let mut sent = Vec::new();
+    for (token, place) in &places {
+        scene.token.clone_from(token);
+        sent.push(scene.patch(place, 0, bytes.clone(), &[]).await.status.as_u16());
+    }
+    assert_eq!(sent, [204, 204]);
+    let blob = scene.blob(&bytes).await?.ok_or("a blob")?;
+    let (_, first) = places.first().ok_or("a place")?;
+    assert!(first.ends_with(&blob.home.to_string()), "the first is its home");
+    assert_eq!(scene.objects().await?.len(), 2);
+    scene.world.clock.advance(2 * 3_600 * 1_000);
+    for name in collect::unswept(&scene.world.state).await? {
+        collect::sweep(&scene.world.state, &name).await?;
+    }
+    assert_eq!(scene.objects().await?.len(), 1, "the second copy was thrown away");
+    assert_eq!(scene.stored(&bytes).await?, bytes);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_writer_that_died_is_waited_for_until_its_lease_ends() -> TestResult {
+    let scene = Scene::new().await?;
+    let bytes = photo(1_000, 6);
+    let place = scene.begin(&bytes).await;
+    let (row, _) = scene.row(&place).await?;
+    let now = row.created_at;
+    let owner = uuid::Uuid::from_u128(7);
+    let mut tx = scene.world.base.store.write().await?;
+    assert!(tx.uploads().take(&scene.tenant, row.id, owner, now, now.plus(15_000)).await?);
+    tx.commit().await?;
+    let later = async {
+        sleep(Duration::from_millis(300)).await;
+        scene.world.clock.advance(15_000);
+    };
+    let (answer, ()) = tokio::join!(scene.patch(&place, 0, bytes.clone(), &[]), later);
+    assert_eq!(answer.at(), (204, "1000"), "{}", answer.text);
+    Ok(())
+}
+
+/// Waits for as long as the server does.
+#[tokio::test]
+async fn a_writer_that_cannot_stop_is_waited_for_20_seconds() -> TestResult {
+    let store = Arc::new(Fickle::default());
+    let base = storage::testing::sqlite().await?;
+    let objects = Arc::<Fickle>::clone(&store);
+    let scene = Scene::of(World::over_objects(base, Config::default(), objects).await?).await?;
+    let bytes = photo(1_000, 7);
+    let place = scene.begin(&bytes).await;
+    store.be(Mood::Slow);
+    let began = Instant::now();
+    let first = scene.patch(&place, 0, piece(&bytes, ..400), &[]);
+    let second = async {
+        sleep(Duration::from_millis(200)).await;
+        let answer = scene.patch(&place, 0, bytes.clone(), &[]).await;
+        store.writes.add_permits(1);
+        answer
+    };
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!(second.refused(), (423, "upload-locked".to_owned()));
+    assert!((20..25).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert_eq!(first.at(), (204, "400"), "what was being written is taken");
+    Ok(())
+}
