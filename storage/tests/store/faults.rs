@@ -23,6 +23,8 @@ fn each_planted_fault_is_caught() -> TestResult {
         ("blobs_unlocked", "blob_refs::postgres::who_collects_waits_for_who_refers"),
         ("removal_unchecked", "blobs::sqlite::a_blob_that_a_change_names_is_not_removed"),
         ("hash_is_enough", "blob_refs::sqlite::records_tell_which_blobs_hold"),
+        ("late_lease_names", "renders::sqlite::what_was_made_is_stored_once"),
+        ("failures_forgotten", "renders::sqlite::the_second_failure_is_the_last"),
         ("synchronous_normal", "settings::a_durable_store_opens_and_keeps_what_was_committed"),
     ] {
         assert!(passes(test, "none")?, "{test} fails without a fault");

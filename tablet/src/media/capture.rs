@@ -8,7 +8,7 @@ use crate::tablet::Tablet;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use sync_protocol::blob::{BlobHash, BlobRef};
+use sync_protocol::blob::{BlobHash, BlobRef, MediaType};
 use sync_protocol::change::{Path as FieldPath, RowPath};
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::form::{Field, Kind};
@@ -69,10 +69,12 @@ impl Tablet {
             Some(at) => at,
             None => file_time(source)?,
         };
-        let blob = take_in(self.media.clone(), source).await?;
-        if facts.poster_of.is_some() && blob.kind.is_video() {
+        if facts.poster_of.is_some()
+            && MediaFolder::kind_of(source)?.is_some_and(MediaType::is_video)
+        {
             return Err(TabletError::NotTaken("the still of a video is a photo".to_owned()));
         }
+        let blob = take_in(self.media.clone(), source).await?;
         let row = uuid::Uuid::from_u128(OsChance.bits()).to_string();
         let edits = edits(field, &row, &blob, taken_at, facts);
         let change = self.author(&Draft { rec, kind: record.kind, sv, edits }).await?;

@@ -33,7 +33,7 @@ where
     }
     let (mut parts, mut at) = (Vec::new(), 0);
     for _ in 0..BOXES_MAX {
-        if at + 8 > bytes {
+        if bytes.saturating_sub(at) < 8 {
             break;
         }
         let head = read(at..bytes.min(at + HEAD_BYTES)).await?;
