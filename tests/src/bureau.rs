@@ -85,13 +85,13 @@ impl Bureau {
         let grant = self.admin(&["grant", "--bucket", BUCKET, "--role", role], &who)?;
         let code = self.admin(&["enrol-code"], &who)?;
         let tablet = Tablet(self.folder.path().join(login));
-        let code = code["code"].as_str().ok_or("a code")?;
-        let mut enrol = vec!["enrol", "--server", server, "--tenant", "fire", "--code", code];
+        let code = word(&code, "code")?;
+        let mut enrol = vec!["enrol", "--server", server, "--tenant", "fire", "--code", &code];
         let ca = self.ca.as_ref().map(|ca| ca.display().to_string());
         enrol.extend(ca.as_deref().into_iter().flat_map(|ca| ["--ca", ca]));
         tablet.says(&enrol)?;
         tablet.says(&["sync"])?;
-        Ok((tablet, grant["grant"].as_str().ok_or("a grant")?.to_owned()))
+        Ok((tablet, word(&grant, "grant")?))
     }
 
     /// What an operator types, and what is answered.
@@ -103,6 +103,11 @@ impl Bureau {
 fn reqwest_client() -> reqwest::Client {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     reqwest::Client::new()
+}
+
+fn word(answer: &Value, name: &str) -> Result<String, Failure> {
+    let word = answer.get(name).and_then(Value::as_str);
+    Ok(word.ok_or_else(|| format!("no {name} in {answer}"))?.to_owned())
 }
 
 fn admin(folder: &Path, command: &[&str]) -> Result<Value, Failure> {
@@ -147,6 +152,11 @@ impl Tablet {
     /// What a command that succeeds prints as JSON.
     pub fn json(&self, words: &[&str]) -> Result<Value, Failure> {
         Ok(serde_json::from_str(&self.says(&[words, &["--json"]].concat())?)?)
+    }
+
+    /// A member of what a command prints as JSON; null when it is not there.
+    pub fn told(&self, words: &[&str], member: &str) -> Result<Value, Failure> {
+        Ok(self.json(words)?.get(member).cloned().unwrap_or_default())
     }
 
     /// The exit code and the complaint of a command that fails.

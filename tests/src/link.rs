@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 /// Bytes that are carried at once.
 const PIECE: usize = 16 * 1024;
 /// How long a connection is carried at most.
-const CONNECTION_MAX: Duration = Duration::from_secs(600);
+const CONNECTION_MAX: Duration = Duration::from_mins(10);
 
 /// What becomes of one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

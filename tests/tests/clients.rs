@@ -18,7 +18,7 @@ use tokio::process::Command;
 use uuid::Uuid;
 
 /// How long a client may take.
-const CLIENT_MAX: Duration = Duration::from_secs(120);
+const CLIENT_MAX: Duration = Duration::from_mins(2);
 /// Bytes of a file.
 const BYTES: usize = 3_000_000;
 const CHUNK: u64 = 500_000;

@@ -16,7 +16,8 @@ const START_MAX: Duration = Duration::from_secs(10);
 async fn thirty_kills_on_sqlite_lose_nothing() -> TestResult {
     let folder = Folder::new("crash-sqlite")?;
     let url = format!("sqlite:{}/genba.db", folder.path().display());
-    judged(&run(&plan(url), folder.path()).await?)
+    judged(&run(&plan(url), folder.path()).await?);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,16 +25,19 @@ async fn thirty_kills_on_postgres_lose_nothing() -> TestResult {
     let folder = Folder::new("crash-postgres")?;
     let postgres = Postgres::start().await?;
     let url = postgres.create_database("crash").await?;
-    judged(&run(&plan(url), folder.path()).await?)
+    judged(&run(&plan(url), folder.path()).await?);
+    Ok(())
 }
 
+#[expect(clippy::print_stdout, reason = "a run tells its seed and what it did")]
 fn plan(database_url: String) -> Plan {
     let seed = std::env::var("CRASH_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     println!("CRASH_SEED={seed}");
     Plan { database_url, kills: KILLS, seed, fault: String::new(), only_at: None }
 }
 
-fn judged(report: &Report) -> TestResult {
+#[expect(clippy::print_stdout, reason = "a run tells its seed and what it did")]
+fn judged(report: &Report) {
     println!("{report:#?}");
     assert_eq!(report.wrongs, Vec::<String>::new());
     assert_eq!(report.forks, 0, "a push that was sent again was taken for a copy's");
@@ -42,7 +46,6 @@ fn judged(report: &Report) -> TestResult {
     assert!(report.acknowledged > 500, "{} acknowledged", report.acknowledged);
     let refused = |status: &u16| !matches!(status, 0 | 200 | 503);
     assert!(!report.statuses.keys().any(refused), "{:?}", report.statuses);
-    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,6 +38,7 @@ async fn sixteen_writers(test: &TestStore, nodes: u64) -> TestResult {
     Ok(())
 }
 
+#[expect(clippy::print_stdout, reason = "a run tells what it did")]
 fn judged(seen: &Seen) {
     println!("{seen:#?}");
     assert_eq!(seen.wrongs, Vec::<String>::new());

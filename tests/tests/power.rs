@@ -7,6 +7,7 @@ use storage::testing::{Folder, TestResult};
 /// Cuts of one run.
 const CUTS: u32 = 40;
 
+#[expect(clippy::print_stdout, reason = "a run tells its seed and what it did")]
 async fn played(fault: &str, cuts: u32) -> TestResult<Option<Report>> {
     if !is_possible() {
         println!("SKIP: power cuts need /dev/fuse, which this machine has not");

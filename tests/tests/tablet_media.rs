@@ -76,7 +76,7 @@ impl Scene {
         let kind = "fire_prevention_property";
         let last = self.office.says(&["new", kind, "--in", BUCKET, "name=the last"])?;
         self.office.says(&["sync"])?;
-        let seq = self.office.json(&["show", &last])?["rv"].to_string();
+        let seq = self.office.told(&["show", &last], "rv")?.to_string();
         self.bureau.admin(&["backup-done", "--tenant", "fire", "--seq", &seq], &[])?;
         Ok(())
     }
@@ -88,9 +88,12 @@ fn originals(tablet: &Tablet) -> usize {
 }
 
 fn states(tablet: &Tablet) -> Result<Vec<String>, Failure> {
-    let listed = tablet.json(&["uploads"])?;
-    let uploads = listed["uploads"].as_array().ok_or("a list")?;
-    Ok(uploads.iter().map(|one| one["state"].as_str().unwrap_or_default().to_owned()).collect())
+    let listed = tablet.told(&["uploads"], "uploads")?;
+    let uploads = listed.as_array().ok_or("a list")?;
+    Ok(uploads
+        .iter()
+        .map(|one| one.get("state").and_then(Value::as_str).unwrap_or_default().to_owned())
+        .collect())
 }
 
 #[tokio::test]
@@ -180,7 +183,7 @@ async fn killed_half_way(name: &str, video: &Shot) -> Result<(Scene, Link), Fail
     syncing.0.wait()?;
     assert!(link.carried() - before > 800_000, "it never began");
     slow.store(false, Ordering::SeqCst);
-    assert_eq!(scene.first.json(&["status"])?["unsent_media"], 1);
+    assert_eq!(scene.first.told(&["status"], "unsent_media")?, 1);
     Ok((scene, link))
 }
 

@@ -25,7 +25,8 @@ async fn four_hundred_uploads_to_one_server_that_is_killed() -> TestResult {
     let database_url = format!("sqlite:{}/genba.db", folder.path().display());
     let plan =
         Plan { database_url, uploads: 400, nodes: 1, kills: 5, seed: seed(), place: Place::Folder };
-    judged(&plan, &run(folder.path(), &plan).await?)
+    judged(&plan, &run(folder.path(), &plan).await?);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +36,8 @@ async fn six_hundred_uploads_to_two_servers_that_are_killed() -> TestResult {
     let database_url = postgres.create_database("uploads").await?;
     let plan =
         Plan { database_url, uploads: 600, nodes: 2, kills: 5, seed: seed(), place: Place::Folder };
-    judged(&plan, &run(folder.path(), &plan).await?)
+    judged(&plan, &run(folder.path(), &plan).await?);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,13 +68,15 @@ async fn a_large_upload_costs_the_server_32_mib_at_most() -> TestResult {
     Ok(())
 }
 
+#[expect(clippy::print_stdout, reason = "a run tells its seed and what it did")]
 fn seed() -> u64 {
     let seed = std::env::var("UPLOAD_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     println!("UPLOAD_SEED={seed}");
     seed
 }
 
-fn judged(plan: &Plan, report: &Report) -> TestResult {
+#[expect(clippy::print_stdout, reason = "a run tells its seed and what it did")]
+fn judged(plan: &Plan, report: &Report) {
     println!("{report:#?}");
     assert_eq!(report.wrongs, Vec::<String>::new());
     assert_eq!(report.whole, plan.uploads);
@@ -82,5 +86,4 @@ fn judged(plan: &Plan, report: &Report) -> TestResult {
     }
     let known = |status: &u16| matches!(status, 0 | 204 | 409 | 423 | 429 | 460 | 503);
     assert!(report.statuses.keys().all(known), "{:?}", report.statuses);
-    Ok(())
 }

@@ -94,7 +94,7 @@ mod tests {
         #[serde(rename = "name")]
         _name: String,
         #[serde(rename = "rows", default)]
-        _rows: Vec<Form>,
+        _rows: Vec<Self>,
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// How often we look whether the server answers.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// How long it may take to become ready.
-const READY_MAX: Duration = Duration::from_secs(60);
+const READY_MAX: Duration = Duration::from_mins(1);
 /// A tick of the processor times in `/proc`, which Linux fixes for programs at 100 a second.
 const TICK_US: u64 = 10_000;
 

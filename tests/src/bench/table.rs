@@ -147,7 +147,7 @@ pub fn markdown(lines: &[Line]) -> String {
 
 /// The lines as one JSON text.
 pub fn json_text(lines: &[Line]) -> String {
-    Value::from_iter(lines.iter().map(Line::json)).to_string()
+    lines.iter().map(Line::json).collect::<Value>().to_string()
 }
 
 #[cfg(test)]

@@ -254,7 +254,8 @@ mod tests {
         let mut disk = Disk::default();
         let ino = disk.make(ROOT, "a", false).expect("a new name");
         disk.sync(ROOT);
-        disk.file(ino).expect("a file").write(0, &[7; 16 * PAGE]);
+        let pages = vec![7; 16 * PAGE];
+        disk.file(ino).expect("a file").write(0, &pages);
         disk.come_back(Some(Dice::new(3)));
         let bytes = read(&mut disk, "a").expect("its name was durable");
         assert!(bytes.contains(&7) && (bytes.contains(&0) || bytes.len() < 16 * PAGE));

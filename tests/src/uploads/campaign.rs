@@ -323,10 +323,12 @@ impl Job {
         let link = Link::open(&base, move || conduct).await?;
         let chunk = chunk_at(shot, book.claimed);
         let length = u64::try_from(chunk.len())?;
-        let checksum = match fault {
-            Fault::WrongChecksum => Checksum::Wrong,
-            _ if self.dice.below(2) == 0 => Checksum::Right,
-            _ => Checksum::None,
+        let checksum = if fault == Fault::WrongChecksum {
+            Checksum::Wrong
+        } else if self.dice.below(2) == 0 {
+            Checksum::Right
+        } else {
+            Checksum::None
         };
         book.calls += 1;
         ensure!(book.calls < CALLS_MAX, "stuck at {} of {}", book.claimed, shot.blob.bytes);
@@ -349,7 +351,13 @@ impl Job {
                 let first = patch.await;
                 (first, Some(uploader.patch(&base, path, offset, chunk, Checksum::None).await))
             }
-            _ => (patch.await, None),
+            Fault::None
+            | Fault::Cut
+            | Fault::Reset
+            | Fault::Stall
+            | Fault::LostAnswer
+            | Fault::WrongChecksum
+            | Fault::OtherNode => (patch.await, None),
         };
         book.sent += length * if second.is_some() { 2 } else { 1 };
         for answer in [Some(first), second].into_iter().flatten() {

@@ -204,7 +204,9 @@ impl<'a> Round<'a> {
         }
         let recs: Vec<RecordId> = recs.into_iter().collect();
         let mut copies = tx.copies().of(tenant, &recs).await?;
-        copies.iter_mut().for_each(|copy| self.keep_named(copy));
+        for copy in &mut copies {
+            self.keep_named(copy);
+        }
         copies.retain(|copy| !copy.lies_in.is_empty());
         Ok(copies.into_iter().map(|copy| (copy.rec, copy)).collect())
     }
