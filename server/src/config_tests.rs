@@ -48,6 +48,12 @@ fn each_mistake_is_named_with_a_way_out() {
         ("[database]\nread_connections=0".to_owned(), "1 to 64"),
         ("[listen]\nheader_timeout_ms=5".to_owned(), "100 to 60000"),
         ("[listen]\ndrain_delay_s=61".to_owned(), "0 to 60"),
+        ("[objects]\nkeep_unnamed_days=3651".to_owned(), "0 to 3650"),
+        ("[objects]\nkeep_remains_s=59".to_owned(), "60 to 604800"),
+        ("[objects]\nkeep_remains_s=604801".to_owned(), "60 to 604800"),
+        ("[objects]\ncollect_every_s=0".to_owned(), "1 to 86400"),
+        ("[objects]\ncollect_every_s=86401".to_owned(), "1 to 86400"),
+        ("[objects]\nurl='photos'".to_owned(), "objects.url"),
         ("[renders]\nat_once=9".to_owned(), "0 to 8"),
         (tenant("Asia/Atlantis"), "unknown"),
         (tenant("Asia/Tokyo").repeat(2), "listed twice"),
@@ -55,6 +61,16 @@ fn each_mistake_is_named_with_a_way_out() {
     for (text, told) in cases {
         let error = parsed(&text).check().expect_err(&text).to_string();
         assert!(error.contains(told), "{text}: {error}");
+    }
+}
+
+#[test]
+fn the_bounds_of_what_is_kept_are_within() {
+    for (days, remains_s, every_s) in [(0, 60, 1), (3_650, 604_800, 86_400)] {
+        let text = format!(
+            "[objects]\nkeep_unnamed_days={days}\nkeep_remains_s={remains_s}\ncollect_every_s={every_s}"
+        );
+        parsed(&text).check().expect(&text);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Blobs: bytes whose SHA-256 was proven, and who has shown them.
 
+use crate::fault::planted;
 use crate::sql::{from_row, hash, on_conn, parsed, sql, stored_as};
 use crate::{Hash, StorageError, Tx};
 use sync_protocol::{
@@ -201,7 +202,7 @@ impl Blobs<'_> {
              where blob.state = 'deleting'";
         const OWNER: &str = "
             insert into blob_owner (tenant, sha256, user_id, shown_at) values ($1, $2, $3, $4)
-            on conflict (tenant, sha256, user_id) do nothing";
+            on conflict (tenant, sha256, user_id) do update set shown_at = excluded.shown_at";
         let tenant = tenant.as_str();
         let at = blob.stored_at.0;
         let written = on_conn!(self.0, |conn| {
@@ -261,10 +262,10 @@ impl Blobs<'_> {
         Ok((unnamed.map(|counted| counted.name).collect(), last))
     }
 
-    /// Begins to remove a blob that was stored until `before` and that no change names; false if it must stay.
+    /// Begins to remove a blob that was last shown until `before` and that no change names; false if it must stay.
     ///
     /// A change that names it is received either before, and is seen here, or after, and finds it being removed: both
-    /// lock the row of the blob.
+    /// lock the row of the blob. So does whoever shows it again.
     pub async fn begin_removal(
         &mut self,
         name: &BlobName,
@@ -273,8 +274,15 @@ impl Blobs<'_> {
         const MARK: &str = "
             update blob set state = 'deleting'
              where tenant = $1 and sha256 = $2 and state = 'have' and stored_at <= $3
+               and not exists (select 1 from blob_owner as o
+                                where o.tenant = blob.tenant and o.sha256 = blob.sha256
+                                  and o.shown_at > $3)
                and not exists (select 1 from blob_ref as r
                                 where r.tenant = blob.tenant and r.sha256 = blob.sha256)";
+        const UNCHECKED: &str = "
+            update blob set state = 'deleting'
+             where tenant = $1 and sha256 = $2 and state = 'have' and stored_at <= $3";
+        let mark = if planted("removal_unchecked") { UNCHECKED } else { MARK };
         // The row first: what was committed while this waited is seen by the next statement only.
         let lock =
             sql!(self.0, "select sha256 from blob where tenant = $1 and sha256 = $2", (for_update));
@@ -282,7 +290,7 @@ impl Blobs<'_> {
         let sha256 = name.sha256.as_slice();
         let written = on_conn!(self.0, |conn| {
             sqlx::query(lock).bind(tenant).bind(sha256).execute(&mut *conn).await?;
-            let query = sqlx::query(MARK).bind(tenant).bind(sha256).bind(before.0);
+            let query = sqlx::query(mark).bind(tenant).bind(sha256).bind(before.0);
             query.execute(conn).await?.rows_affected()
         });
         Ok(written == 1)

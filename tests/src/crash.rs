@@ -1,6 +1,6 @@
 //! Servers that die: the real program killed under load, both databases under concurrency, and planted faults.
 //!
-//! [`site`] writes a bureau into an empty database, [`tablet`]s work against it over a [`line`], what a whole 200 has
+//! [`site`] writes a bureau into an empty database, [`tablet`]s work against it over a [`line`](mod@line), what a whole 200 has
 //! acknowledged stands in [`acks`], and [`look`] reads the database as it is and says what is wrong with it.
 
 pub mod acks;

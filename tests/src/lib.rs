@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod bureau;
+pub mod collect;
 pub mod crash;
 pub mod field_day;
 pub mod forge;

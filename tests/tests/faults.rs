@@ -1,5 +1,6 @@
 //! Every planted fault is caught: a check that says nothing without it says something with it. See docs/faults.md.
 
+use genba_tests::collect;
 use genba_tests::crash::{campaign, concurrent, contend, directed};
 use server::fault::plant;
 use std::future::Future;
@@ -15,7 +16,7 @@ type Check = fn(&'static str) -> Checked;
 const LOAD: Duration = Duration::from_secs(3);
 
 /// Every fault and what catches it.
-const FAULTS: [(&str, Check); 15] = [
+const FAULTS: [(&str, Check); 17] = [
     ("acknowledge-before-commit", |fault| Box::pin(kills(fault))),
     ("plain-sequence", |_| Box::pin(two_servers())),
     ("head-row-not-last", |_| Box::pin(contended())),
@@ -25,11 +26,13 @@ const FAULTS: [(&str, Check); 15] = [
     ("op-removes-another-path", |_| Box::pin(directed::a_name_of_another_place_has_no_effect())),
     ("dup-hides-quarantine", |_| Box::pin(directed::a_lost_answer_hides_no_quarantine())),
     ("purge-before-acknowledgement", |_| Box::pin(directed::leaving_loses_no_unsent_change())),
+    ("purge-before-media", |_| Box::pin(directed::leaving_waits_for_a_photo())),
     ("time-before-causality", |_| Box::pin(directed::a_slow_clock_replaces_what_it_saw())),
     ("prev-lease-always-accepted", |_| Box::pin(directed::a_copy_is_found())),
     ("read-scope-unchecked", |_| Box::pin(directed::a_foreign_record_is_not_shown())),
     ("window-deduplication", |_| Box::pin(directed::a_change_is_known_for_ever())),
     ("a-change-fails", |_| Box::pin(directed::a_change_that_fails_is_kept_unread())),
+    ("removal_unchecked", |_| Box::pin(collected())),
     ("early-gone-forgotten", |_| Box::pin(directed::what_was_replaced_early_stays_replaced())),
 ];
 
@@ -46,6 +49,11 @@ async fn two_servers() -> anyhow::Result<Vec<String>> {
     let folder = Folder::new("faults")?;
     let test = testing::postgres().await.map_err(anyhow::Error::from_boxed)?;
     Ok(concurrent::run(&test.options, 2, LOAD, folder.path()).await?.wrongs)
+}
+
+/// Collection against uploads and references, in many orders.
+async fn collected() -> anyhow::Result<Vec<String>> {
+    Ok(collect::run(collect::Plan { seed: 1, interleavings: 150 }).await?.wrongs)
 }
 
 async fn contended() -> anyhow::Result<Vec<String>> {

@@ -1,7 +1,9 @@
 //! A thousand uploads through every fault, to servers that are killed: all bytes arrive as they were taken.
 
+use anyhow::Context as _;
 use genba_tests::crash::postgres::Postgres;
 use genba_tests::uploads::campaign::{Place, Plan, Report, run};
+use genba_tests::uploads::{deaths, memory};
 use storage::testing::{Folder, TestResult};
 
 /// What the campaigns throw at uploads; each must have happened.
@@ -34,6 +36,34 @@ async fn six_hundred_uploads_to_two_servers_that_are_killed() -> TestResult {
     let plan =
         Plan { database_url, uploads: 600, nodes: 2, kills: 5, seed: seed(), place: Place::Folder };
     judged(&plan, &run(folder.path(), &plan).await?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_goes_on_wherever_the_server_died() -> TestResult {
+    let deaths = deaths::UPLOAD.map(|(point, claimed)| async move {
+        let folder = Folder::new("uploads-death")?;
+        deaths::in_an_upload(folder.path(), point, claimed).await.context(point)
+    });
+    futures_util::future::try_join_all(deaths).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_is_ended_wherever_the_server_died() -> TestResult {
+    let deaths = deaths::COLLECT.map(|point| async move {
+        let folder = Folder::new("uploads-death")?;
+        deaths::in_collection(folder.path(), point).await.context(point)
+    });
+    futures_util::future::try_join_all(deaths).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_upload_costs_the_server_32_mib_at_most() -> TestResult {
+    let folder = Folder::new("uploads-memory")?;
+    let kib = memory::of_one_upload(folder.path()).await?;
+    assert!(kib <= 32 * 1024, "{kib} KiB");
+    Ok(())
 }
 
 fn seed() -> u64 {

@@ -55,6 +55,8 @@ pub(super) struct Intake<'a> {
     spare: Bytes,
     /// Whether the first bytes were looked at.
     known: bool,
+    /// What they are, if not what was declared. With a checksum it counts only once the whole body was proven.
+    stranger: Option<ApiError>,
     writing: Option<JoinHandle<Put>>,
     /// The memory of the part that was written last: an upload holds that of two.
     spent: Vec<u8>,
@@ -116,6 +118,7 @@ impl<'a> Intake<'a> {
             new_from: come,
             spare: Bytes::new(),
             known: false,
+            stranger: None,
             writing: None,
             durable: Vec::new(),
             outdated: None,
@@ -274,34 +277,31 @@ impl<'a> Intake<'a> {
             self.buffer.extend_from_slice(&piece);
             self.come += i64::try_from(piece.len()).unwrap_or(i64::MAX);
         }
-        // With a checksum the first bytes prove nothing before the whole body was proven.
-        if self.checksum.is_none() {
-            self.sniff().await?;
-        }
+        self.sniff().await?;
         Ok(cut)
     }
 
     /// Looks at the first bytes, once they are there: what they are must be what was declared.
     async fn sniff(&mut self) -> Result<(), ApiError> {
         let enough = self.buffer.len() >= SNIFF_BYTES || self.come == self.row.bytes;
-        if self.known || !enough || self.buffer.is_empty() {
-            return Ok(());
+        if !self.known && enough && !self.buffer.is_empty() {
+            self.known = true;
+            let head = self.buffer.get(..SNIFF_BYTES).unwrap_or(&self.buffer);
+            let found = MediaType::of_bytes(head).map(MediaType::mime);
+            if found != Some(self.row.mime.as_str()) {
+                let declared = self.row.mime.clone();
+                self.stranger = Some(ApiError::MediaTypeMismatch { declared, found });
+            }
         }
-        self.known = true;
-        let head = self.buffer.get(..SNIFF_BYTES).unwrap_or(&self.buffer);
-        let found = MediaType::of_bytes(head).map(MediaType::mime);
-        if found == Some(self.row.mime.as_str()) {
-            return Ok(());
+        match self.stranger.take_if(|_| self.checksum.is_none()) {
+            Some(why) => self.fail(why).await,
+            None => Ok(()),
         }
-        let declared = self.row.mime.clone();
-        self.fail(ApiError::MediaTypeMismatch { declared, found }).await
     }
 
     /// Has the part written while the next one is received.
     async fn cut(&mut self) -> Result<(), ApiError> {
-        if self.checksum.is_none() {
-            self.sniff().await?;
-        }
+        self.sniff().await?;
         let bytes = Bytes::from(std::mem::take(&mut self.buffer));
         let (state, key) = (self.state.clone(), self.key());
         let written = self.describe(key.clone(), bytes.len());

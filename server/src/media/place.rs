@@ -204,8 +204,8 @@ fn s3(bucket: &str, endpoint: Option<&str>, settings: &Settings) -> Result<Amazo
 /// The step that an answer belongs to which is not what was written.
 const WRONG: &str = "what was written reads otherwise";
 
-/// Writes, reads, lists and removes an object, as uploads do.
-async fn attempt(
+/// Writes, reads, lists and removes an object, as uploads do; tells the step that failed and why.
+pub async fn attempt(
     store: &dyn ObjectStore,
     random: &dyn Random,
 ) -> Result<(), (&'static str, Option<StoreError>)> {

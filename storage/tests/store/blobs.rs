@@ -12,6 +12,7 @@ storage::on_both!(
     tenants_share_no_blob,
     a_blob_that_a_change_names_is_not_removed,
     a_blob_that_is_brought_back_keeps_its_new_home,
+    a_blob_that_is_shown_again_has_its_grace_again,
     blobs_that_nobody_names_are_found_page_by_page,
 );
 
@@ -129,6 +130,20 @@ async fn a_blob_that_is_brought_back_keeps_its_new_home(store: Store) -> TestRes
     assert!(!tx.blobs().remove(&tenant, &hash(1), UploadId(id(10))).await?);
     assert_eq!(tx.blobs().find(&tenant, &hash(1)).await?, Some(again));
     assert_eq!(tx.blobs().removing(9).await?, []);
+    Ok(())
+}
+
+async fn a_blob_that_is_shown_again_has_its_grace_again(store: Store) -> TestResult {
+    let tenant = tenant(&store).await?;
+    for (n, again) in [(1, user(1)), (2, user(2))] {
+        let mut tx = store.write().await?;
+        tx.blobs().show(&tenant, &blob(n, 10), user(1)).await?;
+        let later = Blob { stored_at: NOW.plus(5), ..blob(n, 11) };
+        assert!(!tx.blobs().show(&tenant, &later, again).await?, "its bytes stay where they are");
+        assert!(!tx.blobs().begin_removal(&name(&tenant, n), NOW.plus(4)).await?);
+        assert!(tx.blobs().begin_removal(&name(&tenant, n), NOW.plus(5)).await?);
+        tx.commit().await?;
+    }
     Ok(())
 }
 

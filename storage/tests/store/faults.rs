@@ -21,6 +21,7 @@ fn each_planted_fault_is_caught() -> TestResult {
         ("records_unlocked", "prefix::postgres::two_merges_of_one_record_lose_nothing"),
         ("begin_in_the_caller", "cancel::postgres_keeps_no_transaction_of_a_dropped_begin"),
         ("blobs_unlocked", "blob_refs::postgres::who_collects_waits_for_who_refers"),
+        ("removal_unchecked", "blobs::sqlite::a_blob_that_a_change_names_is_not_removed"),
         ("hash_is_enough", "blob_refs::sqlite::records_tell_which_blobs_hold"),
         ("late_lease_names", "renders::sqlite::what_was_made_is_stored_once"),
         ("failures_forgotten", "renders::sqlite::the_second_failure_is_the_last"),

@@ -86,7 +86,7 @@ impl Server {
 
     /// Begins the peak of resident memory anew.
     pub fn forget_peak(&self) -> Result<()> {
-        Ok(fs::write(format!("/proc/{}/clear_refs", self.pid()), "5")?)
+        forget_peak(self.pid())
     }
 
     /// Stops it as an operator does, and waits for its end.
@@ -128,6 +128,11 @@ pub fn cpu_us(pid: u32) -> Result<u64> {
         .filter_map(|ticks| ticks.parse::<u64>().ok())
         .sum();
     Ok(ticks * TICK_US)
+}
+
+/// Begins the peak of the resident memory of a process anew.
+pub fn forget_peak(pid: u32) -> Result<()> {
+    Ok(fs::write(format!("/proc/{pid}/clear_refs"), "5")?)
 }
 
 /// A figure of the memory of a process, in KiB: `VmRSS`, `VmHWM`, `VmPeak`.

@@ -24,6 +24,8 @@ pub struct Launch {
     objects: Vec<(&'static str, String)>,
     /// The fault that is planted in them.
     pub fault: String,
+    /// More of their settings, as TOML.
+    pub settings: String,
 }
 
 /// What became of a start.
@@ -56,6 +58,7 @@ impl Launch {
             database_url: database_url.to_owned(),
             objects: Vec::new(),
             fault: String::new(),
+            settings: String::new(),
         })
     }
 
@@ -77,7 +80,7 @@ impl Launch {
     pub async fn start(&self, client: &reqwest::Client, crash_at: Option<&str>) -> Result<Started> {
         let config = self.folder.join("genba.toml");
         let port_file = self.folder.join("port");
-        std::fs::write(&config, "[listen]\ndrain_delay_s = 0\n")?;
+        std::fs::write(&config, format!("[listen]\ndrain_delay_s = 0\n{}", self.settings))?;
         if port_file.exists() {
             std::fs::remove_file(&port_file)?;
         }
@@ -135,6 +138,11 @@ impl Launch {
 }
 
 impl Process {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has ended.
     pub fn is_gone(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_some())

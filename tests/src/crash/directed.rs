@@ -4,13 +4,16 @@ use super::judge;
 use super::site::station;
 use super::stage::{BEGIN, FIRST, ONLY_B, SECOND, SUPERVISOR, Stage};
 use super::tablet::set;
+use crate::uploads::camera::Shot;
 use anyhow::{Context as _, Result};
 use axum::http::Method;
 use serde_json::{Value, json};
 use server::clock::Clock as _;
 use std::collections::BTreeMap;
+use sync_protocol::blob::MediaType;
+use sync_protocol::change::RowPath;
 use sync_protocol::clock::Instant;
-use sync_protocol::replica::{Input, Notice};
+use sync_protocol::replica::{BlobState, Edit, Input, Notice, Phase};
 use sync_protocol::wire::Status;
 
 const DAY_MS: i64 = 24 * 3_600 * 1_000;
@@ -104,12 +107,7 @@ pub async fn leaving_loses_no_unsent_change() -> Result<Vec<String>> {
     let mut writer = stage.tablet(FIRST)?;
     let (rec, _) = writer.begin(&station("a"), "題")?;
     stage.sync(&mut writer).await?;
-    let mut tx = stage.node.state.store.write().await?;
-    for grant in tx.grants().of_users(&stage.site.tenant, &[writer.person.user]).await? {
-        tx.grants().end(&stage.site.tenant, grant.id, stage.clock.now()).await?;
-    }
-    tx.commit().await?;
-    stage.clock.advance(1_000);
+    stage.end_grants(writer.person).await?;
     let (attempt, body) = writer.request().context("a request")?;
     let unsent = writer.author(rec, vec![set("title", json!("最後"))])?;
     let reply = stage.send(writer.person, body).await?;
@@ -119,6 +117,26 @@ pub async fn leaving_loses_no_unsent_change() -> Result<Vec<String>> {
     let there = found.changes.iter().any(|row| row.id == unsent.0)
         || found.quarantine.iter().any(|row| row.id == Some(unsent.0));
     Ok(unless(there, "a change that was unsent when its bucket was left never arrived"))
+}
+
+/// A bucket that is left while a photo of it is still to be sent: the tablet does not say yet that it has erased it.
+pub async fn leaving_waits_for_a_photo() -> Result<Vec<String>> {
+    let stage = Stage::open().await?;
+    let mut writer = stage.tablet(FIRST)?;
+    let (rec, _) = writer.begin(&station("a"), "題")?;
+    let shot = Shot::new(MediaType::Heic, 5_000, 1);
+    let at = RowPath { field: "photos".to_owned(), row: "p-1".to_owned() };
+    writer.author(rec, vec![Edit::Add { at, pos: None, value: Some(shot.payload()) }])?;
+    stage.sync(&mut writer).await?;
+    anyhow::ensure!(writer.replica.outbox_len() == 0, "its text was received");
+    stage.end_grants(writer.person).await?;
+    stage.sync(&mut writer).await?;
+    let waits = writer
+        .replica
+        .buckets()
+        .any(|(bucket, phase)| *bucket == station("a") && *phase == Phase::Leaving);
+    let waits = waits && writer.replica.blob_state(shot.blob.sha256) == Some(BlobState::Needed);
+    Ok(unless(waits, "a bucket was told to be erased with a photo that was still to be sent"))
 }
 
 /// A clock that was two days slow: who saw a value and replaced it still replaces it.

@@ -65,6 +65,17 @@ impl Stage {
         Ok(Tablet::new(self.person(n)?, seed, self.clock.now()))
     }
 
+    /// Ends all grants of a person, a second ago.
+    pub async fn end_grants(&self, person: Person) -> Result<()> {
+        let mut tx = self.node.state.store.write().await?;
+        for grant in tx.grants().of_users(&self.site.tenant, &[person.user]).await? {
+            tx.grants().end(&self.site.tenant, grant.id, self.clock.now()).await?;
+        }
+        tx.commit().await?;
+        self.clock.advance(1_000);
+        Ok(())
+    }
+
     /// Calls in the name of a person.
     pub async fn call(
         &self,

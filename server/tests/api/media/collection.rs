@@ -1,7 +1,7 @@
 //! Collection: what nobody needs goes after its grace, and nothing else does.
 
 use super::reader::{rec, shown_at};
-use super::scene::{Scene, on_both, photo, sha256};
+use super::scene::{Scene, on_both, photo, piece, sha256};
 use crate::support::{NOW, TestResult};
 use server::media::collect::{Rounds, condemn, doomed, erase, forget};
 use storage::{BlobName, BlobState, UploadState};
@@ -32,7 +32,7 @@ fn pass_remains(scene: &Scene) {
 async fn an_upload_whose_time_is_over_ends_and_its_objects_go(scene: Scene) -> TestResult {
     let bytes = photo(1_000, 1);
     let place = scene.begin(&bytes).await;
-    assert_eq!(scene.patch(&place, 0, bytes[..500].to_vec(), &[]).await.status, 204);
+    assert_eq!(scene.patch(&place, 0, piece(&bytes, ..500), &[]).await.status, 204);
     let expires = scene.row(&place).await?.0.expires_at;
     scene.world.clock.set(expires.plus(-1));
     round(&scene).await?;
@@ -77,7 +77,7 @@ async fn a_blob_that_is_named_stays(scene: Scene) -> TestResult {
         pass_remains(&scene);
     }
     let scene = scene.anew().await?;
-    assert!(scene.read(&place, &[]).await.told() == (200, "", &bytes[..]));
+    assert!(scene.read(&place, &[]).await.told() == (200, "", &*bytes));
     Ok(())
 }
 
@@ -108,7 +108,7 @@ async fn an_upload_brings_back_what_is_being_removed(scene: Scene) -> TestResult
         round(&scene).await?;
     }
     let scene = scene.anew().await?;
-    assert!(scene.read(&place, &[]).await.told() == (200, "", &bytes[..]));
+    assert!(scene.read(&place, &[]).await.told() == (200, "", &*bytes));
     assert_eq!(scene.objects().await?.len(), 1, "nothing is left of the first home");
     Ok(())
 }
@@ -125,6 +125,6 @@ async fn what_is_left_of_a_second_copy_goes(scene: Scene) -> TestResult {
     scene.put_record(&scene.tenant, rec(1), Bucket::everyone()).await?;
     let scene = scene.anew().await?;
     assert_eq!(place, shown_at(rec(1), &bytes));
-    assert!(scene.read(&place, &[]).await.told() == (200, "", &bytes[..]));
+    assert!(scene.read(&place, &[]).await.told() == (200, "", &*bytes));
     Ok(())
 }

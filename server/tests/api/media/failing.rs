@@ -60,7 +60,7 @@ async fn reading_tells_that_the_store_is_down_before_a_byte_was_sent() -> TestRe
     scene.upload(&bytes).await;
     let rec = scene.record(1, &[&bytes]).await?;
     store.be(Mood::Down);
-    let path = format!("/v1/records/{rec}/media/{}", hex(&sha256(&bytes)));
+    let path = format!("/v1/records/{rec}/media/{}", hex(sha256(&bytes)));
     let answer = scene.world.get(&path, &scene.token).await;
     assert_eq!(answer.refused(), (503, "store-unavailable".to_owned()));
     assert_eq!(answer.header("retry-after"), "10");

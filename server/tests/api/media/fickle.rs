@@ -5,7 +5,7 @@ use futures_util::stream::BoxStream;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    CopyOptions, Error, Extensions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use std::fmt;
@@ -22,6 +22,12 @@ pub(crate) enum Mood {
     Full,
     /// Writing waits until the test lets it go on.
     Slow,
+    /// What is written is not there.
+    Forgets,
+    /// What is written is other bytes.
+    Mixes,
+    /// What is removed is still there.
+    Keeps,
 }
 
 #[derive(Debug)]
@@ -46,7 +52,7 @@ impl Fickle {
     fn check(&self) -> Result<Mood> {
         let mood = *self.mood.lock().expect("nobody panicked");
         let kind = match mood {
-            Mood::Well | Mood::Slow => return Ok(mood),
+            Mood::Well | Mood::Slow | Mood::Forgets | Mood::Mixes | Mood::Keeps => return Ok(mood),
             Mood::Down => ErrorKind::ConnectionRefused,
             Mood::Full => ErrorKind::StorageFull,
         };
@@ -63,9 +69,22 @@ impl fmt::Display for Fickle {
 #[async_trait]
 impl ObjectStore for Fickle {
     async fn put_opts(&self, at: &Path, bytes: PutPayload, how: PutOptions) -> Result<PutResult> {
-        if self.check()? == Mood::Slow {
-            let long = tokio::time::timeout(Duration::from_secs(50), self.writes.acquire()).await;
-            long.expect("the test lets it go on").expect("open").forget();
+        match self.check()? {
+            Mood::Slow => {
+                let go = tokio::time::timeout(Duration::from_secs(50), self.writes.acquire()).await;
+                go.expect("the test lets it go on").expect("open").forget();
+            }
+            Mood::Forgets => {
+                return Ok(PutResult {
+                    e_tag: None,
+                    version: None,
+                    extensions: Extensions::default(),
+                });
+            }
+            Mood::Mixes => {
+                return self.inner.put_opts(at, vec![7; bytes.content_length()].into(), how).await;
+            }
+            Mood::Well | Mood::Down | Mood::Full | Mood::Keeps => {}
         }
         self.inner.put_opts(at, bytes, how).await
     }
@@ -88,7 +107,10 @@ impl ObjectStore for Fickle {
         &self,
         keys: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(keys)
+        match self.check() {
+            Ok(Mood::Keeps) => keys,
+            Ok(_) | Err(_) => self.inner.delete_stream(keys),
+        }
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {

@@ -2,10 +2,13 @@
 
 mod access;
 mod collection;
+mod counted;
 mod creation;
 mod failing;
 mod fickle;
+mod place;
 mod protocol;
+mod quota;
 mod reader;
 mod reading;
 mod scene;

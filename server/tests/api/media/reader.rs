@@ -43,7 +43,7 @@ pub(super) const fn rec(n: u128) -> RecordId {
 
 /// Where a record shows bytes.
 pub(super) fn shown_at(rec: RecordId, bytes: &[u8]) -> String {
-    format!("/v1/records/{rec}/media/{}", hex(&sha256(bytes)))
+    format!("/v1/records/{rec}/media/{}", hex(sha256(bytes)))
 }
 
 impl Scene {

@@ -11,6 +11,7 @@ use serde_json::json;
 use server::admin::grants::{self, NewGrant};
 use server::admin::{Actor, forms};
 use storage::{Blob, Upload, UploadPart};
+use sync_protocol::blob::BlobHash;
 use sync_protocol::clock::UnixMillis;
 use sync_protocol::form::Role;
 use sync_protocol::id::{DeviceId, Tenant, UploadId, UserId};
@@ -73,14 +74,14 @@ pub(crate) fn sha256(bytes: &[u8]) -> storage::Hash {
     hash.as_ref().try_into().expect("32 bytes")
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+pub(crate) fn hex(hash: storage::Hash) -> String {
+    BlobHash(hash).to_string()
 }
 
 /// What is said of bytes when their upload begins.
 pub(crate) fn metadata(bytes: &[u8], mime: &str) -> String {
     let pair = |key: &str, value: &str| format!("{key} {}", STANDARD.encode(value));
-    format!("{},{}", pair("sha256", &hex(&sha256(bytes))), pair("mime", mime))
+    format!("{},{}", pair("sha256", &hex(sha256(bytes))), pair("mime", mime))
 }
 
 /// `Upload-Checksum` of a body.
@@ -204,7 +205,7 @@ impl Scene {
         let rec = format!("01990000-0000-7000-8000-0000000000{n:02x}");
         let mut ops = vec![json!({ "o": "new", "in": "station:south" })];
         for (at, bytes) in photos.iter().enumerate() {
-            let photo = json!({ "sha256": hex(&sha256(bytes)), "bytes": bytes.len(),
+            let photo = json!({ "sha256": hex(sha256(bytes)), "bytes": bytes.len(),
                 "mime": "image/jpeg", "taken_at": "2026-11-22T14:00:00.000Z" });
             ops.push(json!({ "o": "add", "f": "photos", "e": format!("p-{at}"), "v": photo }));
         }

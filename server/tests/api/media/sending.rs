@@ -11,6 +11,7 @@ on_both!(
     bytes_in_tiny_pieces_make_few_parts,
     large_bodies_come_in_parts_of_8_mib,
     a_checksum_takes_the_whole_body_or_nothing,
+    a_checksum_holds_over_several_parts,
     another_offset_is_told_the_right_one,
     the_end_is_told_again,
     bytes_that_are_not_what_was_declared_end_the_upload,
@@ -101,6 +102,26 @@ async fn a_checksum_takes_the_whole_body_or_nothing(scene: Scene) -> TestResult 
         assert_eq!(answer.status, 204, "{}", answer.text);
     }
     assert_eq!(scene.stored(&bytes).await?, bytes);
+    Ok(())
+}
+
+async fn a_checksum_holds_over_several_parts(scene: Scene) -> TestResult {
+    let bytes = photo((8 << 20) + 1_000, 14);
+    let sum = checksum("sha256", &bytes);
+    let place = scene.begin(&bytes).await;
+    let answer = scene.patch(&place, 0, bytes.clone(), &[("upload-checksum", &sum)]).await;
+    assert_eq!(answer.at(), (204, "8389608"), "{}", answer.text);
+    assert_eq!(scene.stored(&bytes).await?, bytes);
+    let bytes = photo((8 << 20) + 1_000, 15);
+    let sum = checksum("sha256", &bytes);
+    let answer = scene.create_with(&bytes, bytes.clone(), &[("upload-checksum", &sum)]).await;
+    assert_eq!(answer.at(), (201, "8389608"), "{}", answer.text);
+    let text = vec![b'x'; (8 << 20) + 1_000];
+    let sum = checksum("sha256", &text);
+    let place = scene.begin(&text).await;
+    let answer = scene.patch(&place, 0, text, &[("upload-checksum", &sum)]).await;
+    assert_eq!(answer.refused(), (422, "media-type-mismatch".to_owned()));
+    assert_eq!(scene.head(&place).await.status, 410);
     Ok(())
 }
 

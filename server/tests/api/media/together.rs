@@ -67,12 +67,12 @@ async fn another_node_goes_on_where_the_first_was(mut scene: Scene) -> TestResul
 async fn an_upload_that_is_ended_stops_its_writer(scene: Scene) -> TestResult {
     let bytes = photo(1_000, 4);
     let place = scene.begin(&bytes).await;
-    let send = scene.patch(&place, 0, waiting(piece(&bytes, ..400)), &[]);
+    let writer = scene.patch(&place, 0, waiting(piece(&bytes, ..400)), &[]);
     let end = async {
         sleep(Duration::from_millis(100)).await;
         scene.end(&place).await
     };
-    let (sent, ended) = tokio::join!(send, end);
+    let (sent, ended) = tokio::join!(writer, end);
     assert_eq!(ended.status.as_u16(), 204);
     assert_eq!(sent.refused(), (410, "upload-gone".to_owned()));
     assert_eq!(scene.row(&place).await?.1, []);
