@@ -16,7 +16,7 @@ pub(crate) fn worker() -> TestResult<Worker> {
     Ok(Worker {
         program: program("genba")?,
         demand_seccomp: true,
-        wall_max: Duration::from_secs(120),
+        wall_max: Duration::from_mins(2),
     })
 }
 

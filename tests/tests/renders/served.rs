@@ -13,7 +13,7 @@ use storage::testing::TestResult;
 use sync_protocol::blob::MediaType;
 
 /// How long a photo may wait for its pictures here, where other tests run beside it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn holds(bytes: &[u8], what: &str) -> bool {
     bytes.windows(what.len()).any(|part| part == what.as_bytes())

@@ -71,9 +71,9 @@ fn name_and_length(head: &[u8], rest: u64) -> Option<([u8; 4], u64)> {
 mod tests {
     use super::*;
 
-    fn a_box(name: &[u8; 4], body: usize) -> Vec<u8> {
+    fn a_box(name: [u8; 4], body: usize) -> Vec<u8> {
         let length = u32::try_from(body + 8).unwrap();
-        [&length.to_be_bytes()[..], name, &vec![7; body]].concat()
+        [&length.to_be_bytes()[..], &name, &vec![7; body]].concat()
     }
 
     async fn found(file: &[u8]) -> (Vec<Range<u64>>, usize) {
@@ -91,7 +91,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_table_of_contents_is_found_in_front_and_at_the_end() {
-        let (ftyp, moov, mdat) = (a_box(b"ftyp", 16), a_box(b"moov", 100), a_box(b"mdat", 999));
+        let (ftyp, moov, mdat) = (a_box(*b"ftyp", 16), a_box(*b"moov", 100), a_box(*b"mdat", 999));
         let first = [&ftyp[..], &moov, &mdat].concat();
         assert_eq!(found(&first).await, ([0..24, 24..132].into(), 2));
         let last = [&ftyp[..], &mdat, &moov].concat();
@@ -105,10 +105,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_film_without_an_end_is_given_up() {
-        let many = a_box(b"free", 0).repeat(BOXES_MAX - 1);
-        let reached = [&many[..], &a_box(b"moov", 4)].concat();
+        let many = a_box(*b"free", 0).repeat(BOXES_MAX - 1);
+        let reached = [&many[..], &a_box(*b"moov", 4)].concat();
         assert_eq!(found(&reached).await.0.len(), 1);
-        let beyond = [&many[..], &a_box(b"free", 0), &a_box(b"moov", 4)].concat();
+        let beyond = [&many[..], &a_box(*b"free", 0), &a_box(*b"moov", 4)].concat();
         assert_eq!(found(&beyond).await, (Vec::new(), BOXES_MAX));
         for bad in [&b"\0\0\0\x07moov"[..], b"\0\0\0\x01moov\0\0\0\0\0\0\0\x07", b"", b"\0\0\0"] {
             assert_eq!(found(bad).await.0, Vec::new());
@@ -126,7 +126,8 @@ mod tests {
                 let head = head.clone();
                 async move { Ok(head) }
             });
-            assert_eq!(found.await.unwrap() == [0..length], whole);
+            let all = Range { start: 0, end: length };
+            assert_eq!(found.await.unwrap() == [all], whole);
         }
     }
 }
