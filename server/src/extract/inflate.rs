@@ -6,6 +6,11 @@ use sync_protocol::wire::INFLATE_RATIO_MAX;
 
 /// What a body of any ratio may become: too little to hurt.
 const RATIO_FLOOR_BYTES: usize = 16 * 1024;
+/// From this size on the wire a body gets memory of its own.
+const LARGE_BYTES_MIN: usize = 32 * 1024;
+/// So much that the allocator of the system maps it apart, and gives it back as soon as it is free: 33 MiB of addresses, of
+/// which only what is written takes memory. Less would stay with each of the threads that ever inflated a body.
+const MAPPED_BYTES: usize = 33 * 1024 * 1024;
 /// The largest window that a zstd frame may ask for: 8 MiB.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -61,7 +66,9 @@ pub fn inflate(encoding: Encoding, wire: &[u8], bytes_max: usize) -> Result<Vec<
 
 fn counted(mut source: impl Read, wire_bytes: usize, bytes_max: usize) -> Result<Vec<u8>, Bomb> {
     let ratio_bytes = wire_bytes.saturating_mul(INFLATE_RATIO_MAX).max(RATIO_FLOOR_BYTES);
-    let mut out = Vec::with_capacity(wire_bytes.saturating_mul(4).min(bytes_max));
+    let likely = wire_bytes.saturating_mul(4).min(bytes_max);
+    let large = wire_bytes >= LARGE_BYTES_MIN;
+    let mut out = Vec::with_capacity(if large { MAPPED_BYTES } else { likely });
     let mut chunk = [0; CHUNK_BYTES];
     loop {
         let read = source.read(&mut chunk).map_err(|_| Bomb::Damaged)?;
