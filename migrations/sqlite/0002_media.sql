@@ -58,7 +58,7 @@ create table blob (
     screen_bytes integer,
     primary key (tenant, sha256)
 ) strict;
-create index blob_render on blob (stored_at) where render = 'pending' and state = 'have';
+create index blob_render on blob (tenant, stored_at) where render = 'pending';
 create index blob_stored on blob (stored_at, tenant, sha256) where state = 'have';
 create index blob_deleting on blob (tenant, sha256) where state = 'deleting';
 

@@ -19,6 +19,12 @@ const STEPS: &[Step] = &[
         include_str!("../../migrations/sqlite/0002_media.sql"),
         include_str!("../../migrations/postgres/0002_media.sql"),
     ),
+    (
+        3,
+        "renders",
+        include_str!("../../migrations/sqlite/0003_renders.sql"),
+        include_str!("../../migrations/postgres/0003_renders.sql"),
+    ),
 ];
 
 pub(crate) fn sqlite() -> Migrator {
