@@ -61,6 +61,16 @@ async fn a_removal_is_ended_wherever_the_server_died() -> TestResult {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pictures_are_made_wherever_the_server_died() -> TestResult {
+    let deaths = deaths::RENDER.map(|point| async move {
+        let folder = Folder::new("uploads-death")?;
+        deaths::in_a_render(folder.path(), point).await.context(point)
+    });
+    futures_util::future::try_join_all(deaths).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_large_upload_costs_the_server_32_mib_at_most() -> TestResult {
     let folder = Folder::new("uploads-memory")?;
     let kib = memory::of_one_upload(folder.path()).await?;

@@ -132,7 +132,18 @@ impl Uploader {
 
     /// Reads the file back through the record.
     pub async fn read(&self, base: &str, rec: &str, shot: &Shot) -> Result<(u16, Vec<u8>)> {
-        let url = format!("{base}/v1/records/{rec}/media/{}", shot.blob.sha256);
+        self.read_sized(base, rec, shot, "").await
+    }
+
+    /// Reads it as it is given for a query: `?size=thumb`.
+    pub async fn read_sized(
+        &self,
+        base: &str,
+        rec: &str,
+        shot: &Shot,
+        query: &str,
+    ) -> Result<(u16, Vec<u8>)> {
+        let url = format!("{base}/v1/records/{rec}/media/{}{query}", shot.blob.sha256);
         let answer = self.http.get(url).bearer_auth(&self.token).send().await?;
         let status = answer.status().as_u16();
         Ok((status, answer.bytes().await?.to_vec()))

@@ -1,10 +1,12 @@
-//! The server dies at a named place of an upload or of collection; another goes on from what it had claimed.
+//! The server dies at a named place of an upload, of collection or of a render; another goes on from there.
 
 use super::camera::Shot;
 use super::client::{Checksum, Patched};
 use super::ward::Ward;
 use crate::crash::child::Process;
+use crate::forge::photo::jpeg;
 use anyhow::{Context as _, Result, ensure};
+use sqlx::{Connection as _, SqliteConnection};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use sync_protocol::blob::MediaType;
@@ -33,6 +35,9 @@ pub const UPLOAD: [(&str, u64); 4] = [
 
 /// Where the removal of a photo can be cut.
 pub const COLLECT: [&str; 2] = ["collect.condemned", "collect.erased"];
+
+/// Where the making of pictures can be cut.
+pub const RENDER: [&str; 3] = ["render.leased", "render.objects_written", "render.named"];
 
 async fn dies(mut process: Process, point: &str) -> Result<()> {
     ensure!(process.ends_within(DEATH_MAX).await?, "{point} was not reached");
@@ -86,5 +91,33 @@ pub async fn in_collection(folder: &Path, point: &str) -> Result<()> {
     ensure!(sent == Patched::Taken(shot.blob.bytes), "{sent:?}");
     tokio::time::sleep(ROUNDS).await;
     ensure!(ward.read_back(&process, &shot).await? == shot.bytes, "other bytes");
+    Ok(())
+}
+
+/// Has a server die while the pictures of a photo are made; when its lease is over another makes them. Files lie in
+/// `folder`.
+pub async fn in_a_render(folder: &Path, point: &str) -> Result<()> {
+    let ward = Ward::open(folder).await?;
+    let shot = Shot::of(MediaType::Jpeg, jpeg(640, 360, None));
+    let process = ward.doomed(point).await?;
+    let path = ward.create(&process, &shot).await?;
+    // The worker may be done before the answer has come.
+    let sent = ward.uploader.patch(&process.url, &path, 0, shot.bytes.clone(), Checksum::None);
+    let _sent = sent.await;
+    dies(process, point).await?;
+    let mut database = SqliteConnection::connect(&ward.database).await?;
+    let over = "update blob set render_until = 1 where render = 'pending'";
+    sqlx::query(over).execute(&mut database).await?;
+    database.close().await?;
+    let process = ward.launch.start_whole(&ward.http).await?;
+    ensure!(ward.read_back(&process, &shot).await? == shot.bytes, "other bytes");
+    let rec = Uuid::from_u128(1).to_string();
+    for query in ["?size=thumb", "?size=screen"] {
+        let began = Instant::now();
+        while ward.uploader.read_sized(&process.url, &rec, &shot, query).await?.0 != 200 {
+            ensure!(began.elapsed() < DEATH_MAX, "no picture for {query}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
     Ok(())
 }

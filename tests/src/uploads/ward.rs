@@ -15,6 +15,8 @@ pub(super) struct Ward {
     pub(super) launch: Launch,
     pub(super) http: reqwest::Client,
     pub(super) uploader: Uploader,
+    /// The address of its database.
+    pub(super) database: String,
     objects: PathBuf,
 }
 
@@ -29,7 +31,7 @@ impl Ward {
         let uploader = Uploader::new(site.token(*person, SystemClock.now()))?;
         let objects = folder.join("objects");
         let launch = Launch::new(folder, &url)?.objects(&objects);
-        Ok(Self { launch, http: reqwest::Client::new(), uploader, objects })
+        Ok(Self { launch, http: reqwest::Client::new(), uploader, database: url, objects })
     }
 
     /// Starts a server that dies at `point`.
