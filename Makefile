@@ -24,7 +24,7 @@ run: compiler ## runs the server on SQLite in ./genba-data, http://127.0.0.1:808
 
 test: compiler postgres shell clients store ## runs every test: properties, both databases, 2,000 simulated worlds, 60 kills, planted faults
 	$(CARGO) test --workspace --no-fail-fast </dev/null
-	$(CARGO) test -p genba-tests --features faults --test crash --test escape --test faults --test uploads --test bucket --test clients --test power --no-fail-fast </dev/null
+	$(CARGO) test -p genba-tests --features faults --test crash --test escape --test faults --test simulation --test uploads --test bucket --test clients --test power --no-fail-fast </dev/null
 
 check: compiler ## formatting, lints, documentation; supply chain and spelling where their tools are installed
 	$(CARGO) fmt --all --check
