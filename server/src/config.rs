@@ -1,9 +1,13 @@
 //! What an operator can set: a TOML file, then `GENBA_…` variables, then flags; the last word wins.
 
-use crate::media::place::Place;
+mod error;
+mod reading;
+
+pub use error::ConfigError;
+
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use sync_protocol::id::Tenant;
 
 /// The most tenants one server serves.
@@ -189,222 +193,7 @@ impl Default for Audience {
     }
 }
 
-/// Why a configuration is refused, with the way out.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file is not there or not readable.
-    #[error("cannot read {path}: name an existing file with --config")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        cause: std::io::Error,
-    },
-    /// The file is not TOML of our form.
-    #[error("{path} is not a configuration: {told}")]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// The line and what was expected.
-        told: String,
-    },
-    /// A variable of the environment is not of its form.
-    #[error("{name} is set to something that it cannot be: {expected}")]
-    BadVariable {
-        /// The variable.
-        name: &'static str,
-        /// What it takes.
-        expected: &'static str,
-    },
-    /// A public address without TLS.
-    #[error(
-        "{0} can be reached from other machines and there is no TLS: set tls.cert and tls.key, listen on loopback, \
-         or set listen.insecure when a proxy brings TLS"
-    )]
-    NeedsTls(SocketAddr),
-    /// Metrics for everybody.
-    #[error(
-        "metrics.addr {0} can be reached from other machines: use a loopback or private address"
-    )]
-    PublicMetrics(SocketAddr),
-    /// An origin that is none.
-    #[error(
-        "public_origin is not an origin: write scheme, host and port, as in https://genba.example"
-    )]
-    BadOrigin,
-    /// A time zone that is unknown.
-    #[error(
-        "tenant {tenant} has the time zone {zone:?}, which is unknown: write one like Asia/Tokyo"
-    )]
-    UnknownZone {
-        /// The tenant.
-        tenant: Tenant,
-        /// What was written.
-        zone: String,
-    },
-    /// No place for photos and video.
-    #[error(
-        "say where photos and video lie: set objects.url to folder:PATH (one server) or s3:BUCKET (also several)"
-    )]
-    NoPlace,
-    /// A bucket without its key.
-    #[error("objects.url names a bucket: set objects.key_id and objects.secret as well")]
-    NoKey,
-    /// A bucket that is reached in the clear.
-    #[error(
-        "objects.endpoint {0} sends photos and video in the clear: use https, loopback, or set objects.insecure in a \
-         network of its own"
-    )]
-    ClearEndpoint(String),
-    /// One id twice.
-    #[error("tenant {0} is listed twice")]
-    TenantTwice(Tenant),
-    /// A number beyond its bounds.
-    #[error("{name} is out of bounds: {bounds}")]
-    OutOfBounds {
-        /// The setting.
-        name: &'static str,
-        /// What it may be.
-        bounds: &'static str,
-    },
-}
-
 impl Config {
-    /// Reads the text of a file.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| ConfigError::Malformed {
-            path: path.to_owned(),
-            told: error.to_string(),
-        })
-    }
-
-    /// Reads `path`, or takes the defaults when there is none.
-    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let Some(path) = path else { return Ok(Self::default()) };
-        let text = std::fs::read_to_string(path)
-            .map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
-        Self::parse(&text, path)
-    }
-
-    /// Takes over what `GENBA_…` variables say; `look` finds one.
-    pub fn with_variables(
-        mut self,
-        look: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, ConfigError> {
-        const SWITCH: &str = "true or false";
-        const ADDRESS: &str = "an address and a port, as in 127.0.0.1:8080";
-        if let Some(text) = look("GENBA_LISTEN_ADDR") {
-            self.listen.addr = read(&text, "GENBA_LISTEN_ADDR", ADDRESS)?;
-        }
-        if let Some(text) = look("GENBA_LISTEN_INSECURE") {
-            self.listen.insecure = read(&text, "GENBA_LISTEN_INSECURE", SWITCH)?;
-        }
-        if let Some(text) = look("GENBA_METRICS_ADDR") {
-            self.metrics.addr = Some(read(&text, "GENBA_METRICS_ADDR", ADDRESS)?);
-        }
-        if let Some(url) = look("GENBA_DATABASE_URL") {
-            self.database.url = url;
-        }
-        if let Some(url) = look("GENBA_OBJECTS_URL") {
-            self.objects.url = Some(url);
-        }
-        if let Some(endpoint) = look("GENBA_OBJECTS_ENDPOINT") {
-            self.objects.endpoint = Some(endpoint);
-        }
-        if let Some(region) = look("GENBA_OBJECTS_REGION") {
-            self.objects.region = region;
-        }
-        if let Some(id) = look("GENBA_OBJECTS_KEY_ID") {
-            self.objects.key_id = Some(id);
-        }
-        if let Some(secret) = look("GENBA_OBJECTS_SECRET") {
-            self.objects.secret = Some(Secret(secret));
-        }
-        if let Some(text) = look("GENBA_OBJECTS_INSECURE") {
-            self.objects.insecure = read(&text, "GENBA_OBJECTS_INSECURE", SWITCH)?;
-        }
-        if let Some(text) = look("GENBA_RENDERS_AT_ONCE") {
-            self.renders.at_once = read(&text, "GENBA_RENDERS_AT_ONCE", "a number from 0 to 8")?;
-        }
-        if let Some(text) = look("GENBA_RENDERS_DEMAND_SECCOMP") {
-            self.renders.demand_seccomp = read(&text, "GENBA_RENDERS_DEMAND_SECCOMP", SWITCH)?;
-        }
-        if let (Some(cert), Some(key)) = (look("GENBA_TLS_CERT"), look("GENBA_TLS_KEY")) {
-            self.tls = Some(Tls { cert: cert.into(), key: key.into() });
-        }
-        if let Some(origin) = look("GENBA_PUBLIC_ORIGIN") {
-            self.public_origin = Some(origin);
-        }
-        if let Some(audience) = look("GENBA_AUDIENCE") {
-            self.audience = Audience(audience);
-        }
-        Ok(self)
-    }
-
-    /// Checks what can be checked without the machine.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        let exposed = !self.listen.addr.ip().is_loopback();
-        if exposed && self.tls.is_none() && !self.listen.insecure {
-            return Err(ConfigError::NeedsTls(self.listen.addr));
-        }
-        if let Some(addr) = self.metrics.addr.filter(|addr| !is_private(addr.ip())) {
-            return Err(ConfigError::PublicMetrics(addr));
-        }
-        if self.public_origin.as_deref().is_some_and(|origin| !is_origin(origin)) {
-            return Err(ConfigError::BadOrigin);
-        }
-        if !(1..=64).contains(&self.database.read_connections) {
-            return Err(out_of_bounds("database.read_connections", "1 to 64"));
-        }
-        if !(100..=60_000).contains(&self.listen.header_timeout_ms) {
-            return Err(out_of_bounds("listen.header_timeout_ms", "100 to 60000"));
-        }
-        if self.listen.drain_delay_s > 60 {
-            return Err(out_of_bounds("listen.drain_delay_s", "0 to 60"));
-        }
-        if self.renders.at_once > 8 {
-            return Err(out_of_bounds("renders.at_once", "0 to 8"));
-        }
-        self.check_objects()?;
-        self.check_tenants()
-    }
-
-    fn check_objects(&self) -> Result<(), ConfigError> {
-        if self.objects.keep_unnamed_days > 3_650 {
-            return Err(out_of_bounds("objects.keep_unnamed_days", "0 to 3650"));
-        }
-        if !(60..=604_800).contains(&self.objects.keep_remains_s) {
-            return Err(out_of_bounds("objects.keep_remains_s", "60 to 604800"));
-        }
-        if !(1..=86_400).contains(&self.objects.collect_every_s) {
-            return Err(out_of_bounds("objects.collect_every_s", "1 to 86400"));
-        }
-        if self.objects.url.is_some() {
-            Place::of(self)?;
-        }
-        Ok(())
-    }
-
-    fn check_tenants(&self) -> Result<(), ConfigError> {
-        if self.tenants.len() > TENANTS_MAX {
-            return Err(out_of_bounds("tenants", "at most 64"));
-        }
-        let mut seen = std::collections::BTreeSet::new();
-        for tenant in &self.tenants {
-            if !seen.insert(&tenant.id) {
-                return Err(ConfigError::TenantTwice(tenant.id.clone()));
-            }
-            if !is_time_zone(&tenant.time_zone) {
-                return Err(ConfigError::UnknownZone {
-                    tenant: tenant.id.clone(),
-                    zone: tenant.time_zone.clone(),
-                });
-            }
-        }
-        Ok(())
-    }
-
     /// The origin that browsers of the console come from.
     pub fn origin(&self) -> Option<&str> {
         self.public_origin.as_deref()
@@ -419,31 +208,6 @@ impl Config {
 /// Whether the calendar library knows the zone.
 pub fn is_time_zone(name: &str) -> bool {
     jiff::tz::TimeZone::get(name).is_ok()
-}
-
-fn out_of_bounds(name: &'static str, bounds: &'static str) -> ConfigError {
-    ConfigError::OutOfBounds { name, bounds }
-}
-
-fn read<T: std::str::FromStr>(
-    text: &str,
-    name: &'static str,
-    expected: &'static str,
-) -> Result<T, ConfigError> {
-    text.parse().map_err(|_| ConfigError::BadVariable { name, expected })
-}
-
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-    }
-}
-
-fn is_origin(text: &str) -> bool {
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-    host.is_some_and(|host| !host.is_empty() && host.chars().all(plain))
 }
 
 #[cfg(test)]

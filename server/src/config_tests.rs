@@ -1,6 +1,7 @@
 //! The settings: what is taken, what is refused and with which words.
 
 use super::*;
+use std::path::Path;
 
 fn parsed(text: &str) -> Config {
     Config::parse(text, Path::new("genba.toml")).expect("a configuration")
