@@ -9,8 +9,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub const AUTH_AT_ONCE: usize = 64;
 /// Syncs at once.
 pub const SYNC_AT_ONCE: usize = 256;
-/// Calls that send photos or video, at once.
-pub const MEDIA_AT_ONCE: usize = 32;
+/// Calls that send photos or video, at once; each may take two steps of memory, and more from what all share.
+pub const MEDIA_AT_ONCE: usize = 256;
 /// Photos and video that are being read, at once, each to its last byte.
 pub const FETCH_AT_ONCE: usize = 128;
 /// Everything else at once.

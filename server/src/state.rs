@@ -10,8 +10,8 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::extract::Bodies;
 use crate::live::Pokes;
-use crate::media::Objects;
 use crate::media::render::Bell;
+use crate::media::{Growth, Objects};
 use crate::random::Random;
 use crate::sync::{Library, Means, Service};
 use object_store::ObjectStore;
@@ -74,6 +74,8 @@ pub struct Shared {
     pub bulkheads: Bulkheads,
     /// The room that all bodies share.
     pub bodies: Bodies,
+    /// The memory that parts of uploads share.
+    pub growth: Growth,
     /// Fires when the server is to stop.
     pub stop: CancellationToken,
     /// The tasks that a stop waits for.
@@ -115,6 +117,7 @@ impl AppState {
             failures: Failures::default(),
             bulkheads: Bulkheads::default(),
             bodies: Bodies::default(),
+            growth: Growth::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             ready: AtomicBool::new(true),

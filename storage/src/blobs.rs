@@ -181,39 +181,51 @@ impl Blobs<'_> {
             .await?))
     }
 
-    /// Stores that `user` has shown all bytes of a blob; says whether they live in `blob.home` from now on.
+    /// Stores that `user` has shown all bytes of a blob, which live in `blob.home` from now on; gives the home that they
+    /// had before.
     ///
-    /// A blob that is there keeps its home. One that is being removed takes the new one.
+    /// Whatever was there gives way to what was proven last: an object may have been damaged or lost since it was written.
     pub async fn show(
         &mut self,
         tenant: &Tenant,
         blob: &Blob,
         user: UserId,
-    ) -> Result<bool, StorageError> {
+    ) -> Result<Option<UploadId>, StorageError> {
         const BLOB: &str = "
             insert into blob (tenant, sha256, home, bytes, mime, state, stored_at, render,
                               render_failures)
             values ($1, $2, $3, $4, $5, 'have', $6, $7, 0)
-            on conflict (tenant, sha256) do update set
-                home = excluded.home, bytes = excluded.bytes, mime = excluded.mime,
-                state = excluded.state, stored_at = excluded.stored_at, facts = null,
-                render = excluded.render, render_failures = 0, render_until = null,
-                thumb_key = null, thumb_bytes = null, screen_key = null, screen_bytes = null
-             where blob.state = 'deleting'";
+            on conflict (tenant, sha256) do nothing";
+        const MOVE: &str = "
+            update blob
+               set home = $3, bytes = $4, mime = $5, state = 'have', stored_at = $6, facts = null,
+                   render = $7, render_failures = 0, render_until = null,
+                   thumb_key = null, thumb_bytes = null, screen_key = null, screen_bytes = null
+             where tenant = $1 and sha256 = $2";
         const OWNER: &str = "
             insert into blob_owner (tenant, sha256, user_id, shown_at) values ($1, $2, $3, $4)
             on conflict (tenant, sha256, user_id) do update set shown_at = excluded.shown_at";
         let tenant = tenant.as_str();
         let at = blob.stored_at.0;
-        let written = on_conn!(self.0, |conn| {
-            let query = sqlx::query(BLOB).bind(tenant).bind(blob.sha256.as_slice());
-            let query = query.bind(blob.home.0).bind(blob.bytes).bind(&blob.mime).bind(at);
-            let query = query.bind(blob.render.as_str()).execute(&mut *conn).await?;
-            let owner = sqlx::query(OWNER).bind(tenant).bind(blob.sha256.as_slice());
+        let sha256 = blob.sha256.as_slice();
+        let lock =
+            sql!(self.0, "select home from blob where tenant = $1 and sha256 = $2", (for_update));
+        on_conn!(self.0, |conn| {
+            let mut before = None;
+            for sql in [BLOB, MOVE] {
+                let query = sqlx::query(sql).bind(tenant).bind(sha256).bind(blob.home.0);
+                let query = query.bind(blob.bytes).bind(&blob.mime).bind(at);
+                if query.bind(blob.render.as_str()).execute(&mut *conn).await?.rows_affected() == 1
+                {
+                    break;
+                }
+                let query = sqlx::query_scalar(lock).bind(tenant).bind(sha256);
+                before = Some(UploadId(query.fetch_one(&mut *conn).await?));
+            }
+            let owner = sqlx::query(OWNER).bind(tenant).bind(sha256);
             owner.bind(user.0).bind(at).execute(conn).await?;
-            query.rows_affected()
-        });
-        Ok(written == 1)
+            Ok(before)
+        })
     }
 
     /// Whether a user has shown the bytes of a blob.

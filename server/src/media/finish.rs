@@ -7,7 +7,8 @@ use sync_protocol::id::Tenant;
 /// Finishes an upload whose bytes are durable and proven: the blob is there, and its sender has shown it.
 ///
 /// `alone`: one object by one call brought everything, so that nothing is left which would have to be swept. Where the
-/// blob is there already, its bytes stay where they are, and those of this upload are swept.
+/// blob is there already, these bytes take the place of those, which are swept: they may have been damaged or lost, and
+/// whoever sent them last may not keep them much longer.
 pub async fn finish(
     tx: &mut Tx,
     tenant: &Tenant,
@@ -27,14 +28,11 @@ pub async fn finish(
         thumb: None,
         screen: None,
     };
-    let before = tx.blobs().find(tenant, &upload.sha256).await?;
-    let home = tx.blobs().show(tenant, &blob, upload.user).await?;
-    if let Some(old) = before.filter(|_| home) {
-        // Whoever was removing the blob removes no more than what it had seen.
-        tx.uploads().sweep_again(tenant, old.home, now).await?;
+    if let Some(old) = tx.blobs().show(tenant, &blob, upload.user).await? {
+        tx.uploads().sweep_again(tenant, old, now).await?;
     }
     tx.uploads().close(tenant, upload.id, UploadState::Finished, now).await?;
-    if home && alone {
+    if alone {
         tx.uploads().swept(tenant, upload.id, now).await?;
     }
     upload.state = UploadState::Finished;

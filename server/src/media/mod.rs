@@ -4,6 +4,7 @@
 //! it is there; a finished blob *is* the parts of the upload that brought it. So nothing is copied at the end, no object
 //! is ever changed, and what no row names can be removed.
 
+mod buffer;
 pub mod collect;
 mod finish;
 mod hasher;
@@ -22,9 +23,10 @@ mod sender;
 pub mod tus;
 pub mod upload;
 
+pub use buffer::{GROWTH_BYTES_MAX, Growth, PART_BYTES_MAX, STEP_BYTES};
 pub use finish::finish;
 pub use hasher::Hasher;
-pub use intake::{PART_BYTES_MAX, TAIL_BYTES_MIN};
+pub use intake::TAIL_BYTES_MIN;
 pub use metadata::Declared;
 pub use objects::{ObjectError, Objects, in_memory};
 pub use sender::Sender;

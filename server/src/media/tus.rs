@@ -136,7 +136,10 @@ pub fn http_date(at: UnixMillis) -> Option<HeaderValue> {
 /// How long an upload takes bytes after its last activity: 30 days.
 pub const LIFETIME_MS: i64 = 30 * 24 * 3_600 * 1_000;
 
-/// Until when an upload that is active now takes bytes.
-pub const fn expiry(now: UnixMillis) -> UnixMillis {
-    now.plus(LIFETIME_MS)
+/// How long an upload waits for its first bytes: an hour. Its sender may never have learnt of it.
+pub const EMPTY_LIFETIME_MS: i64 = 3_600 * 1_000;
+
+/// Until when an upload takes bytes that is active now and of which so many have come.
+pub const fn expiry(now: UnixMillis, received: i64) -> UnixMillis {
+    now.plus(if received == 0 { EMPTY_LIFETIME_MS } else { LIFETIME_MS })
 }

@@ -66,7 +66,7 @@ fn announced(
         received: 0,
         hash_state: None,
         created_at: now,
-        expires_at: tus::expiry(now),
+        expires_at: tus::expiry(now, 0),
         lease: None,
         closed_at: None,
         swept: false,

@@ -279,7 +279,7 @@ async fn a_home_is_swept_when_its_pictures_are_made(store: Store) -> TestResult 
             thumb: None,
             screen: None,
         };
-        assert!(tx.blobs().show(&tenant, &blob, user(1)).await?);
+        assert_eq!(tx.blobs().show(&tenant, &blob, user(1)).await?, None);
         tx.uploads().close(&tenant, row.id, UploadState::Finished, NOW).await?;
     }
     let name = |n: u128| (tenant.clone(), UploadId(id(n)));

@@ -19,9 +19,8 @@ impl Intake<'_> {
         &mut self,
         written: Result<Put, JoinError>,
     ) -> Result<(), ApiError> {
-        let (written, bytes) = written.map_err(ApiError::caused)??;
-        self.spent = Vec::from(bytes);
-        self.spent.clear();
+        let (written, spent) = written.map_err(ApiError::caused)??;
+        self.spent = spent;
         crash_point("upload.part_written");
         self.durable.push(written);
         if self.checksum.is_none() { self.claim(false).await } else { Ok(()) }
@@ -34,7 +33,7 @@ impl Intake<'_> {
             return self.fail(ApiError::HashMismatch).await;
         }
         if self.come > self.new_from {
-            let bytes = Bytes::from(std::mem::take(&mut self.buffer));
+            let bytes = Bytes::from(std::mem::take(&mut self.buffer.bytes));
             let key = self.key();
             self.state.objects.put(&key, bytes.clone()).await?;
             crash_point("upload.part_written");
@@ -57,7 +56,7 @@ impl Intake<'_> {
         }
         let until = (!last).then(|| now.plus(LEASE_MS));
         row.lease = until.map(|until| UploadLease { owner: self.owner, until, asked: None });
-        row.expires_at = tus::expiry(now);
+        row.expires_at = tus::expiry(now, row.received);
         let mut tx = self.state.store.write().await?;
         if self.begun {
             let claim = Claim {
@@ -129,6 +128,9 @@ impl Intake<'_> {
 
     /// Looks whether the call may go on. A reason to stop in order comes back; one to stop at once is an error.
     pub(super) async fn look(&self, looks: u32) -> Result<Option<ApiError>, ApiError> {
+        if self.state.stop.is_cancelled() {
+            return Ok(Some(ApiError::NotReady));
+        }
         if looks.is_multiple_of(LOOKS_PER_STANDING) {
             self.sender.may_go_on(self.state).await?;
         }

@@ -7,6 +7,7 @@
 mod claim;
 mod receive;
 
+use super::buffer::Buffer;
 use super::hasher::Hasher;
 use super::inflow::{Cut, Inflow};
 use super::objects::ObjectError;
@@ -18,10 +19,9 @@ use axum::body::Bytes;
 use storage::{Upload, UploadPart, UploadState};
 use sync_protocol::blob::SNIFF_BYTES;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-/// The largest part: 8 MiB.
-pub const PART_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// A last part smaller than this is written once more together with what follows: 256 KiB. So an upload that breaks off
 /// again and again still has few parts.
 pub const TAIL_BYTES_MIN: i64 = 256 * 1024;
@@ -40,7 +40,7 @@ pub(super) struct Intake<'a> {
     /// How many bytes have come, durable or not.
     come: i64,
     /// The part that is being received, with its place and the offset where its new bytes begin.
-    buffer: Vec<u8>,
+    buffer: Buffer,
     place: i64,
     new_from: i64,
     /// What has come and finds no room yet.
@@ -51,7 +51,9 @@ pub(super) struct Intake<'a> {
     stranger: Option<ApiError>,
     writing: Option<JoinHandle<Put>>,
     /// The memory of the part that was written last: an upload holds that of two.
-    spent: Vec<u8>,
+    spent: Buffer,
+    /// When the last part was cut.
+    cut_at: Instant,
     /// What is durable and not claimed.
     durable: Vec<Written>,
     /// The object that a longer one takes the place of.
@@ -67,7 +69,7 @@ struct Written {
 }
 
 /// A part that was put, with its bytes: their memory serves another part.
-type Put = Result<(Written, Bytes), ObjectError>;
+type Put = Result<(Written, Buffer), ObjectError>;
 
 /// How the body of a call ended.
 enum End {
@@ -104,8 +106,9 @@ impl<'a> Intake<'a> {
             checksum,
             hasher: Hasher::default(),
             come,
-            buffer: Vec::new(),
-            spent: Vec::new(),
+            buffer: Buffer::default(),
+            spent: Buffer::default(),
+            cut_at: Instant::now(),
             place: 0,
             new_from: come,
             spare: Bytes::new(),
@@ -150,10 +153,9 @@ impl<'a> Intake<'a> {
                 self.close(UploadState::Ended).await?;
                 return Err(ApiError::UploadGone);
             }
-            self.buffer = read?.to_vec();
-            self.buffer.reserve_exact(self.room(self.buffer.len()));
+            self.buffer = Buffer::of(read?.to_vec());
             self.place = last.idx;
-            self.known = last.idx > 0 || self.buffer.len() >= SNIFF_BYTES;
+            self.known = last.idx > 0 || self.buffer.bytes.len() >= SNIFF_BYTES;
             self.outdated = Some(last.key);
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The body as it comes: hashed, looked at, cut into parts that are written while the next one comes.
 
-use super::{End, Intake, PART_BYTES_MAX, Put, Written};
+use super::{End, Intake, Put, TAIL_BYTES_MIN, Written};
 use crate::media::inflow::Inflow;
 use crate::problem::ApiError;
 use axum::body::Bytes;
@@ -12,6 +12,8 @@ use tokio::time::{Instant, interval_at};
 
 /// How often a call looks whether it may go on.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long bytes may wait for a part to be full: what comes slowly is lost with the server by so much.
+const PART_AGE_MAX: Duration = Duration::from_secs(10);
 
 impl Intake<'_> {
     pub(super) async fn receive(&mut self, inflow: &mut Inflow) -> Result<End, ApiError> {
@@ -34,6 +36,9 @@ impl Intake<'_> {
                     if let Some(why) = self.look(looks).await? {
                         return Ok(End::Cut(why));
                     }
+                    if self.is_due() {
+                        self.cut().await?;
+                    }
                 }
                 next = inflow.next(), if self.spare.is_empty() => match next {
                     Ok(Some(bytes)) => self.take(bytes)?,
@@ -44,10 +49,30 @@ impl Intake<'_> {
         }
     }
 
-    /// How many bytes a part of which so many are there may still get.
-    pub(super) fn room(&self, there: usize) -> usize {
-        let left = usize::try_from(self.row.bytes - self.come).unwrap_or(usize::MAX);
-        left.min(PART_BYTES_MAX - there)
+    /// Whether what has come is to be claimed although more would fit. A body with a checksum is claimed at its end.
+    fn is_due(&self) -> bool {
+        let there = i64::try_from(self.buffer.bytes.len()).unwrap_or(i64::MAX);
+        there >= TAIL_BYTES_MIN
+            && self.come < self.row.bytes
+            && self.cut_at.elapsed() >= PART_AGE_MAX
+            && self.writing.is_none()
+            && self.checksum.is_none()
+    }
+
+    /// Whether the part takes more, with memory for it; at the end of a part the next one is begun.
+    async fn has_room(&mut self) -> Result<bool, ApiError> {
+        if self.buffer.room() > 0 {
+            return Ok(true);
+        }
+        let missing = usize::try_from(self.row.bytes - self.come).unwrap_or(usize::MAX);
+        if self.buffer.grow(&self.state.growth, missing) {
+            return Ok(true);
+        }
+        if self.writing.is_some() {
+            return Ok(false);
+        }
+        self.cut().await?;
+        Ok(true)
     }
 
     fn take(&mut self, bytes: Bytes) -> Result<(), ApiError> {
@@ -61,38 +86,30 @@ impl Intake<'_> {
 
     /// Moves what has come into the part; says whether that made room where there was none.
     async fn absorb(&mut self) -> Result<bool, ApiError> {
-        let mut cut = false;
+        let began = self.place;
         while !self.spare.is_empty() {
-            if self.buffer.len() == PART_BYTES_MAX {
-                if self.writing.is_some() {
-                    return Ok(false);
-                }
-                self.cut().await?;
-                cut = true;
+            if !self.has_room().await? {
+                return Ok(false);
             }
-            if self.buffer.capacity() == 0 {
-                self.buffer = std::mem::take(&mut self.spent);
-                self.buffer.reserve_exact(self.room(0));
-            }
-            let room = PART_BYTES_MAX - self.buffer.len();
-            let piece = self.spare.split_to(self.spare.len().min(room));
+            let piece = self.spare.split_to(self.spare.len().min(self.buffer.room()));
             self.hasher.update(&piece);
             if let Some(checksum) = &mut self.checksum {
                 checksum.update(&piece);
             }
-            self.buffer.extend_from_slice(&piece);
+            self.buffer.bytes.extend_from_slice(&piece);
             self.come += i64::try_from(piece.len()).unwrap_or(i64::MAX);
         }
         self.sniff().await?;
-        Ok(cut)
+        Ok(self.place > began)
     }
 
     /// Looks at the first bytes, once they are there: what they are must be what was declared.
     pub(super) async fn sniff(&mut self) -> Result<(), ApiError> {
-        let enough = self.buffer.len() >= SNIFF_BYTES || self.come == self.row.bytes;
-        if !self.known && enough && !self.buffer.is_empty() {
+        let there = &self.buffer.bytes;
+        let enough = there.len() >= SNIFF_BYTES || self.come == self.row.bytes;
+        if !self.known && enough && !there.is_empty() {
             self.known = true;
-            let head = self.buffer.get(..SNIFF_BYTES).unwrap_or(&self.buffer);
+            let head = there.get(..SNIFF_BYTES).unwrap_or(there);
             let found = MediaType::of_bytes(head).map(MediaType::mime);
             if found != Some(self.row.mime.as_str()) {
                 let declared = self.row.mime.clone();
@@ -108,12 +125,15 @@ impl Intake<'_> {
     /// Has the part written while the next one is received.
     async fn cut(&mut self) -> Result<(), ApiError> {
         self.sniff().await?;
-        let bytes = Bytes::from(std::mem::take(&mut self.buffer));
+        let mut part = std::mem::replace(&mut self.buffer, std::mem::take(&mut self.spent));
         let (state, key) = (self.state.clone(), self.key());
-        let written = self.describe(key.clone(), bytes.len());
+        let written = self.describe(key.clone(), part.bytes.len());
+        self.cut_at = Instant::now();
         self.writing = Some(tokio::spawn(async move {
+            let bytes = Bytes::from(part.bytes);
             state.objects.put(&key, bytes.clone()).await?;
-            Ok((written, bytes))
+            part.bytes = Vec::from(bytes);
+            Ok((written, part.emptied()))
         }));
         Ok(())
     }

@@ -12,7 +12,7 @@ on_both!(
     a_blob_that_nobody_names_goes_after_its_grace,
     a_blob_that_is_named_stays,
     an_upload_brings_back_what_is_being_removed,
-    what_is_left_of_a_second_copy_goes,
+    what_a_second_copy_takes_the_place_of_goes,
 );
 
 const DAY: i64 = 24 * 3_600 * 1_000;
@@ -113,7 +113,7 @@ async fn an_upload_brings_back_what_is_being_removed(scene: Scene) -> TestResult
     Ok(())
 }
 
-async fn what_is_left_of_a_second_copy_goes(scene: Scene) -> TestResult {
+async fn what_a_second_copy_takes_the_place_of_goes(scene: Scene) -> TestResult {
     let bytes = photo(1_000, 5);
     let place = scene.shown(&bytes).await?;
     let first = scene.objects().await?;
@@ -121,7 +121,8 @@ async fn what_is_left_of_a_second_copy_goes(scene: Scene) -> TestResult {
     assert_eq!(scene.objects().await?.len(), 2);
     pass_remains(&scene);
     round(&scene).await?;
-    assert_eq!(scene.objects().await?, first);
+    let left = scene.objects().await?;
+    assert!(left.len() == 1 && left != first, "{left:?}");
     scene.put_record(&scene.tenant, rec(1), Bucket::everyone()).await?;
     let scene = scene.anew().await?;
     assert_eq!(place, shown_at(rec(1), &bytes));

@@ -4,6 +4,7 @@ use super::scene::{Scene, photo, piece};
 use crate::support::TestResult;
 use axum::body::Body;
 use axum::http::{Method, Request, header};
+use server::media::tus::EMPTY_LIFETIME_MS;
 
 #[tokio::test]
 async fn options_tell_what_is_spoken_without_credentials() -> TestResult {
@@ -115,14 +116,30 @@ async fn a_finished_upload_that_is_ended_loses_its_address_and_not_its_bytes() -
 }
 
 #[tokio::test]
+async fn an_upload_waits_an_hour_for_its_first_bytes() -> TestResult {
+    let scene = Scene::new().await?;
+    let bytes = photo(1_000, 6);
+    let (early, late) = (scene.begin(&bytes).await, scene.begin(&bytes).await);
+    scene.world.clock.advance(EMPTY_LIFETIME_MS - 1);
+    let scene = scene.anew().await?;
+    assert_eq!(scene.patch(&early, 0, piece(&bytes, ..10), &[]).await.at(), (204, "10"));
+    scene.world.clock.advance(1);
+    assert_eq!(scene.head(&early).await.at(), (200, "10"));
+    assert_eq!(scene.head(&late).await.status, 410, "its sender may never have learnt of it");
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_upload_lives_30_days_after_its_last_activity() -> TestResult {
     const DAY_MS: i64 = 24 * 3_600 * 1_000;
     let scene = Scene::new().await?;
     let bytes = photo(1_000, 6);
     let place = scene.begin(&bytes).await;
+    let answer = scene.patch(&place, 0, piece(&bytes, ..5), &[]).await;
+    assert_eq!(answer.header("upload-expires"), "Tue, 22 Dec 2026 14:03:11 GMT");
     scene.world.clock.advance(29 * DAY_MS);
     let scene = scene.anew().await?;
-    let answer = scene.patch(&place, 0, piece(&bytes, ..10), &[]).await;
+    let answer = scene.patch(&place, 5, piece(&bytes, 5..10), &[]).await;
     assert_eq!(answer.at(), (204, "10"), "{}", answer.text);
     assert_eq!(answer.header("upload-expires"), "Wed, 20 Jan 2027 14:03:11 GMT");
     scene.world.clock.advance(30 * DAY_MS - 1);

@@ -3,6 +3,7 @@
 use super::fickle::{Fickle, Mood};
 use super::scene::{Scene, on_both, photo, piece, waiting};
 use crate::support::{TestResult, World};
+use object_store::ObjectStoreExt as _;
 use server::config::Config;
 use server::media::collect;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ on_both!(
     another_node_goes_on_where_the_first_was,
     an_upload_that_is_ended_stops_its_writer,
     two_people_who_send_the_same_photo_have_one_blob,
+    who_sends_a_photo_again_heals_one_that_was_lost_or_damaged,
 );
 
 async fn a_second_writer_takes_over_what_the_first_has_received(scene: Scene) -> TestResult {
@@ -94,16 +96,96 @@ async fn two_people_who_send_the_same_photo_have_one_blob(mut scene: Scene) -> T
     }
     assert_eq!(sent, [204, 204]);
     let blob = scene.blob(&bytes).await?.ok_or("a blob")?;
-    let (_, first) = places.first().ok_or("a place")?;
-    assert!(first.ends_with(&blob.home.to_string()), "the first is its home");
+    let (_, last) = places.last().ok_or("a place")?;
+    assert!(last.ends_with(&blob.home.to_string()), "what was proven last is its home");
     assert_eq!(scene.objects().await?.len(), 2);
     scene.world.clock.advance(2 * 3_600 * 1_000);
     for name in collect::unswept(&scene.world.state).await? {
         collect::sweep(&scene.world.state, &name).await?;
     }
-    assert_eq!(scene.objects().await?.len(), 1, "the second copy was thrown away");
+    assert_eq!(scene.objects().await?.len(), 1, "the first copy was thrown away");
     assert_eq!(scene.stored(&bytes).await?, bytes);
     Ok(())
+}
+
+async fn who_sends_a_photo_again_heals_one_that_was_lost_or_damaged(scene: Scene) -> TestResult {
+    let bytes = photo(600_000, 7);
+    scene.upload(&bytes).await;
+    for damage in [None, Some(vec![7; bytes.len()])] {
+        let objects = scene.objects().await?;
+        let last = scene.blob(&bytes).await?.ok_or("a blob")?.home.0.simple().to_string();
+        let key = objects.iter().find(|key| key.contains(&last)).ok_or("its object")?;
+        let path = object_store::path::Path::from(key.as_str());
+        match damage {
+            None => scene.world.objects.delete(&path).await?,
+            Some(other) => drop(scene.world.objects.put(&path, other.into()).await?),
+        }
+        assert_ne!(scene.stored(&bytes).await.ok(), Some(bytes.clone()), "it is lost");
+        scene.upload(&bytes).await;
+        assert_eq!(scene.stored(&bytes).await?, bytes);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_comes_slowly_is_claimed_before_its_part_is_full() -> TestResult {
+    let scene = Scene::new().await?;
+    let bytes = photo(900_000, 8);
+    let place = scene.begin(&bytes).await;
+    let writer = scene.patch(&place, 0, waiting(piece(&bytes, ..300_000)), &[]);
+    let looker = async {
+        for _ in 0..200 {
+            if scene.head(&place).await.at() == (200, "300000") {
+                return true;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        false
+    };
+    tokio::select! {
+        answer = writer => Err(format!("it ended: {}", answer.text).into()),
+        claimed = looker => Ok(assert!(claimed, "within 20 seconds")),
+    }
+}
+
+#[tokio::test]
+async fn a_stop_claims_what_has_come_and_says_so() -> TestResult {
+    let scene = Scene::new().await?;
+    let bytes = photo(900_000, 9);
+    let place = scene.begin(&bytes).await;
+    let writer = scene.patch(&place, 0, waiting(piece(&bytes, ..1_000)), &[]);
+    let stop = async {
+        sleep(Duration::from_millis(200)).await;
+        scene.world.state.stop.cancel();
+    };
+    let (answer, ()) = tokio::join!(writer, stop);
+    assert_eq!(answer.refused(), (503, "not-ready".to_owned()));
+    assert_eq!(scene.row(&place).await?.0.received, 1_000);
+    Ok(())
+}
+
+#[tokio::test]
+async fn many_who_send_slowly_keep_nobody_out() -> TestResult {
+    const SLOW: usize = 15;
+    let scene = Scene::new().await?;
+    let mut places = Vec::new();
+    for n in 0..SLOW {
+        let bytes = photo(10_000_000, u32::try_from(n)?);
+        places.push((scene.begin(&bytes).await, bytes));
+    }
+    let slow = places
+        .iter()
+        .map(|(place, bytes)| scene.patch(place, 0, waiting(piece(bytes, ..9_000_000)), &[]));
+    let small = photo(3_000, 99);
+    let sent = async {
+        sleep(Duration::from_secs(2)).await;
+        scene.upload(&small).await;
+        scene.stored(&small).await
+    };
+    tokio::select! {
+        _ = futures_util::future::join_all(slow) => Err("they ended".into()),
+        stored = sent => Ok(assert_eq!(stored?, small)),
+    }
 }
 
 #[tokio::test]
