@@ -159,7 +159,7 @@ pub enum Home {
 }
 
 /// One op of a change. `x` and `px` name the exact dots that it replaces.
-#[expect(missing_docs, reason = "the members are those of the wire, told in docs/api.md")]
+#[expect(missing_docs, reason = "the members are those of the wire, told in docs/changes.md")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
     /// The record begins.

@@ -29,12 +29,16 @@ const PASSWORD_VARIABLE: &str = "GENBA_PASSWORD";
 pub(super) enum Admin {
     /// Makes a tenant.
     TenantCreate {
+        /// What commands and sign-ins call it: 1 to 64 letters, digits, `_` and `-`, as fire.
         #[arg(long)]
         tenant: Tenant,
+        /// Its name in Japanese.
         #[arg(long)]
         name_ja: String,
+        /// Its name in English.
         #[arg(long)]
         name_en: String,
+        /// Its time zone.
         #[arg(long, default_value = "Asia/Tokyo")]
         time_zone: String,
     },
@@ -42,6 +46,7 @@ pub(super) enum Admin {
     UserCreate {
         #[command(flatten)]
         who: Who,
+        /// The user's name, as colleagues read it.
         #[arg(long)]
         name: String,
         /// The user administers the tenant.
@@ -65,8 +70,10 @@ pub(super) enum Admin {
     Grant(Grant),
     /// Ends a grant.
     GrantEnd {
+        /// The tenant, as fire.
         #[arg(long)]
         tenant: Tenant,
+        /// The id of the grant, as `grant` answered.
         #[arg(long)]
         grant: Uuid,
         /// When, as 2027-03-31T15:00:00.000Z; now, if not said.
@@ -77,6 +84,7 @@ pub(super) enum Admin {
     EnrolCode(Who),
     /// Lists the devices of a tenant.
     Devices {
+        /// The tenant, as fire.
         #[arg(long)]
         tenant: Tenant,
     },
@@ -86,6 +94,7 @@ pub(super) enum Admin {
     DeviceStolen(Device),
     /// Publishes forms.
     FormPublish {
+        /// The tenant, as fire.
         #[arg(long)]
         tenant: Tenant,
         /// JSON files, one form each.
@@ -94,6 +103,7 @@ pub(super) enum Admin {
     },
     /// Takes over ledgers of the office; the same file again changes nothing.
     Import {
+        /// The tenant, as fire.
         #[arg(long)]
         tenant: Tenant,
         /// JSON files of `{"records": [...]}`; fixtures/README.md tells how a row is written.
@@ -102,13 +112,16 @@ pub(super) enum Admin {
     },
     /// Notes that a backup holds everything up to a seq.
     BackupDone {
+        /// The tenant, as fire.
         #[arg(long)]
         tenant: Tenant,
+        /// The seq up to which the backup holds everything.
         #[arg(long)]
         seq: i64,
     },
     /// Begins another history, after a restore.
     NewEpoch {
+        /// The tenant, as fire.
         #[arg(long)]
         tenant: Tenant,
     },
@@ -123,8 +136,10 @@ pub(super) enum Admin {
 /// A user by login.
 #[derive(Debug, Args)]
 pub(super) struct Who {
+    /// The tenant, as fire.
     #[arg(long)]
     tenant: Tenant,
+    /// The name that the user signs in with.
     #[arg(long)]
     login: String,
 }
@@ -139,8 +154,10 @@ pub(super) struct Password {
 
 #[derive(Debug, Args)]
 pub(super) struct Device {
+    /// The tenant, as fire.
     #[arg(long)]
     tenant: Tenant,
+    /// The id of the device, as `devices` lists it.
     #[arg(long)]
     device: DeviceId,
 }

@@ -4,6 +4,7 @@ mod canonical;
 mod change;
 mod history;
 mod narrative;
+mod page;
 mod record;
 mod reference;
 mod seal;

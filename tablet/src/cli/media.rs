@@ -17,7 +17,7 @@ use tablet::{Facts, MediaNews, MediaOn, Network, Size, Tablet, TabletError, Uplo
 /// What is photographed or filmed, and where it goes.
 #[derive(Debug, Args)]
 pub(super) struct CaptureArgs {
-    /// The record.
+    /// The record: its id, or the beginning or end of it.
     record: String,
     /// The field that takes photos: photos.
     field: String,
@@ -55,6 +55,24 @@ impl From<NetworkArg> for Network {
         match network {
             NetworkArg::Wifi => Self::Wifi,
             NetworkArg::Mobile => Self::Mobile,
+        }
+    }
+}
+
+/// Over which networks photos and videos travel.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum MediaOnArg {
+    /// Over Wi-Fi only: on a mobile network they wait.
+    Wifi,
+    /// Over mobile networks too.
+    Mobile,
+}
+
+impl From<MediaOnArg> for MediaOn {
+    fn from(networks: MediaOnArg) -> Self {
+        match networks {
+            MediaOnArg::Wifi => Self::Wifi,
+            MediaOnArg::Mobile => Self::Mobile,
         }
     }
 }
@@ -233,12 +251,9 @@ fn pick(named: &[(String, String, BlobRef)], hash: &str) -> Result<BlobRef, Tabl
     }
 }
 
-pub(super) fn policy(tablet: &mut Tablet, media_on: Option<NetworkArg>) -> Result<()> {
-    if let Some(network) = media_on {
-        tablet.set_media_on(match network {
-            NetworkArg::Wifi => MediaOn::Wifi,
-            NetworkArg::Mobile => MediaOn::Mobile,
-        })?;
+pub(super) fn policy(tablet: &mut Tablet, media_on: Option<MediaOnArg>) -> Result<()> {
+    if let Some(networks) = media_on {
+        tablet.set_media_on(networks.into())?;
     }
     match tablet.profile().media_on {
         MediaOn::Wifi => say("Photos and videos travel over Wi-Fi only."),

@@ -57,10 +57,10 @@ enum Command {
     New {
         /// The kind: `fire_inspection`, `case_visit` …
         kind: RecordType,
-        /// The record that it is about.
+        /// The record that it is about: its id, or the beginning or end of it.
         #[arg(long, conflicts_with = "bucket", required_unless_present = "bucket")]
         about: Option<String>,
-        /// The bucket that it lies in.
+        /// The bucket that it lies in, as station:fs-south.
         #[arg(long = "in")]
         bucket: Option<Bucket>,
         /// What it says: path=value.
@@ -77,7 +77,7 @@ enum Command {
     },
     /// Add a row or an element to a list.
     AddRow {
-        /// The record.
+        /// The record: its id, or the beginning or end of it.
         record: String,
         /// The list.
         list: String,
@@ -89,7 +89,7 @@ enum Command {
     },
     /// Remove a row.
     RemRow {
-        /// The record.
+        /// The record: its id, or the beginning or end of it.
         record: String,
         /// The list.
         list: String,
@@ -101,7 +101,7 @@ enum Command {
     },
     /// Delete a record.
     Delete {
-        /// The record.
+        /// The record: its id, or the beginning or end of it.
         record: String,
         /// Why.
         #[arg(long)]
@@ -109,12 +109,12 @@ enum Command {
     },
     /// Take back the deletion of a record.
     Undelete {
-        /// The record.
+        /// The record: its id, or the beginning or end of it.
         record: String,
     },
     /// Show a record: what it says, who wrote what, and what else was entered.
     Show {
-        /// The record.
+        /// The record: its id, or the beginning or end of it.
         record: String,
         /// As JSON.
         #[arg(long)]
@@ -150,12 +150,12 @@ enum Command {
     },
     /// List the photos and videos of a record, or fetch one.
     Media {
-        /// The record.
+        /// The record: its id, or the beginning or end of it.
         record: String,
         /// The SHA-256, or the beginning of it.
         #[arg(requires = "save")]
         sha256: Option<String>,
-        /// The size.
+        /// In which size it is fetched.
         #[arg(long, value_enum, default_value_t)]
         size: media::SizeArg,
         /// The file to write.
@@ -167,9 +167,9 @@ enum Command {
     },
     /// Show or choose over which networks photos and videos travel.
     Policy {
-        /// Over Wi-Fi only, or over mobile networks too.
+        /// The networks from now on; without it the present choice is shown.
         #[arg(long, value_enum)]
-        media_on: Option<media::NetworkArg>,
+        media_on: Option<media::MediaOnArg>,
     },
     /// Sync now: text first, then photos and videos.
     Sync {
