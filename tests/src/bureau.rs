@@ -12,7 +12,17 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The bucket that everybody is granted.
 pub const BUCKET: &str = "station:fs-south";
-const FORMS: [&str; 2] = ["fire_inspection", "fire_prevention_property"];
+const FORMS: [&str; 9] = [
+    "advice_item",
+    "advice_message",
+    "advice_session",
+    "advice_still",
+    "clause",
+    "fire_inspection",
+    "fire_prevention_property",
+    "manual_edition",
+    "manual_page",
+];
 /// How long a poke may take to arrive: thirty seconds, in steps.
 pub const LOOKS_MAX: u32 = 300;
 /// How long a step is.
@@ -80,9 +90,20 @@ impl Bureau {
         role: &str,
         server: &str,
     ) -> Result<(Tablet, String), Failure> {
+        self.tablet_of(login, role, BUCKET, server)
+    }
+
+    /// As [`Bureau::tablet_by`], of a person who is granted another bucket.
+    pub fn tablet_of(
+        &self,
+        login: &str,
+        role: &str,
+        bucket: &str,
+        server: &str,
+    ) -> Result<(Tablet, String), Failure> {
         let who = ["--tenant", "fire", "--login", login];
         self.admin(&["user-create", "--name", login], &who)?;
-        let grant = self.admin(&["grant", "--bucket", BUCKET, "--role", role], &who)?;
+        let grant = self.admin(&["grant", "--bucket", bucket, "--role", role], &who)?;
         let code = self.admin(&["enrol-code"], &who)?;
         let tablet = Tablet(self.folder.path().join(login));
         let code = word(&code, "code")?;
