@@ -1,5 +1,6 @@
 //! A bureau with a real server, and tablets of the command line: what a person types, and what is told.
 
+use crate::field_day::office::Office;
 use crate::field_day::server::{Certificate, Server, database_url, program};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ const FORMS: [&str; 9] = [
     "manual_edition",
     "manual_page",
 ];
+const PASSWORD_VARIABLE: &str = "GENBA_PASSWORD";
+const PASSWORD: &str = "a-long-demo-password";
 /// How long a poke may take to arrive: thirty seconds, in steps.
 pub const LOOKS_MAX: u32 = 300;
 /// How long a step is.
@@ -115,6 +118,19 @@ impl Bureau {
         Ok((tablet, word(&grant, "grant")?))
     }
 
+    /// A person who reads a bucket online, signed in at the console.
+    pub async fn console(&self, login: &str, role: &str, bucket: &str) -> Result<Office, Failure> {
+        let who = ["--tenant", "fire", "--login", login];
+        admin_by(
+            self.folder.path(),
+            &[&["user-create", "--name", login], &who[..]].concat(),
+            &[(PASSWORD_VARIABLE, PASSWORD)],
+        )?;
+        self.admin(&["grant", "--online", "--bucket", bucket, "--role", role], &who)?;
+        let (client, url) = (reqwest_client(), &self.server.url);
+        Ok(Office::sign_in(&client, url, "fire", login, PASSWORD).await?)
+    }
+
     /// What an operator types, and what is answered.
     pub fn admin(&self, command: &[&str], who: &[&str]) -> Result<Value, Failure> {
         admin(self.folder.path(), &[command, who].concat())
@@ -132,10 +148,15 @@ fn word(answer: &Value, name: &str) -> Result<String, Failure> {
 }
 
 fn admin(folder: &Path, command: &[&str]) -> Result<Value, Failure> {
+    admin_by(folder, command, &[])
+}
+
+fn admin_by(folder: &Path, command: &[&str], variables: &[(&str, &str)]) -> Result<Value, Failure> {
     let database = database_url(folder);
     let output = Command::new(program("genba")?)
         .args(["--database-url", &database, "admin"])
         .args(command)
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .output()?;
     if !output.status.success() {
