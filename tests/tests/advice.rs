@@ -1,6 +1,11 @@
 //! Advice against the real server: asked in a cellar, answered in the office, acknowledged on site, seen by who decides,
 //! and by nobody of another station.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a test that is wrong about its own world should stop"
+)]
+
 use genba_tests::bureau::{BUCKET, Bureau, Failure, Tablet};
 use genba_tests::uploads::camera::Shot;
 use serde_json::Value;
@@ -86,10 +91,69 @@ fn words(list: &Value, member: &str) -> Vec<String> {
     all.map(|one| one[member].as_str().unwrap_or_default().to_owned()).collect()
 }
 
+fn about(rec: &str, kind: &str) -> String {
+    format!("/v1/records?about={rec}&type={kind}")
+}
+
+/// The records of one thread, and the hash of its still.
+struct Advice {
+    session: String,
+    item: String,
+    still: String,
+    hash: String,
+}
+
+/// From the inspection to its sessions, to their advice, to who said what.
+async fn seen_by_who_decides(scene: &Scene, advice: &Advice) -> TestResult {
+    let Scene { bureau, site, adviser, inspection, .. } = scene;
+    let Advice { session, item, .. } = advice;
+    let chief = bureau.console("chief", "approver", BUCKET).await?;
+    let sessions = chief.get(&about(inspection, "advice_session")).await?;
+    assert_eq!(words(&sessions["records"], "rec"), [session.as_str()]);
+    assert_eq!(words(&sessions["records"], "status"), ["answered"]);
+    let items = chief.get(&about(session, "advice_item")).await?;
+    let row = &items["records"][0];
+    assert_eq!(row["title"], "命令は書かず、結果通知で期限を示す");
+    assert_eq!((&row["created_by"], &row["status"]), (&user(adviser)?, &"not_followed".into()));
+    let told = chief.get(&format!("/v1/records/{item}")).await?;
+    let step = &told["view"]["fields"]["status"];
+    assert_eq!(step["shown"]["why"], "相手方が不在");
+    assert_eq!(step["versions"][0]["by"], user(site)?);
+    let history = chief.get(&format!("/v1/records/{item}/history")).await?;
+    assert_eq!(
+        history["changes"].as_array().map(Vec::len),
+        Some(3),
+        "given, acknowledged, not followed"
+    );
+    let stills = chief.get(&about(session, "advice_still")).await?;
+    assert_eq!(stills["records"][0]["media"], serde_json::json!({ "have": 1, "of": 1 }));
+    Ok(())
+}
+
+async fn seen_by_nobody_of_another_station(scene: &Scene, advice: &Advice) -> TestResult {
+    let Scene { bureau, site, north, inspection, .. } = scene;
+    let Advice { session, item, still, hash } = advice;
+    assert!(site.traces(TAINT)? > 0, "the search finds what is there");
+    north.says(&["sync"])?;
+    assert_eq!(north.json(&["advise", "list"])?, serde_json::json!([]));
+    assert_eq!(north.traces(TAINT)?, 0);
+    let stranger = bureau.console("stranger", "supervisor", "station:fs-north").await?;
+    for rec in [session, item, still] {
+        let (status, _) = stranger.try_get(&format!("/v1/records/{rec}")).await?;
+        assert_eq!(status.as_u16(), 404);
+    }
+    for (rec, kind) in [(inspection, "advice_session"), (session, "advice_item")] {
+        assert_eq!(stranger.get(&about(rec, kind)).await?["records"], serde_json::json!([]));
+    }
+    let (status, _) = stranger.try_get(&format!("/v1/records/{still}/media/{hash}")).await?;
+    assert_eq!(status.as_u16(), 404);
+    Ok(())
+}
+
 #[tokio::test]
 async fn advice_goes_from_the_cellar_to_who_decides() -> TestResult {
     let scene = Scene::open("advice").await?;
-    let Scene { bureau, site, adviser, north, inspection } = &scene;
+    let Scene { bureau, site, adviser, .. } = &scene;
     let (edition, page, clause) = scene.library()?;
     let shot = Shot::new(MediaType::Jpeg, 40_000, 7);
     let file = bureau.folder.path().join("still.jpg");
@@ -105,7 +169,7 @@ async fn advice_goes_from_the_cellar_to_who_decides() -> TestResult {
     // In the office.
     adviser.says(&["sync"])?;
     let listed = adviser.json(&["advise", "list"])?;
-    assert_eq!(words(&listed, "session"), [session.clone()]);
+    assert_eq!(words(&listed, "session"), [session.as_str()]);
     assert_eq!(listed[0]["asked_by"], user(site)?);
     let still = listed[0]["entries"][0]["rec"].as_str().ok_or("a still")?.to_owned();
     let fetched = bureau.folder.path().join("fetched.jpg").display().to_string();
@@ -161,43 +225,11 @@ async fn advice_goes_from_the_cellar_to_who_decides() -> TestResult {
     assert_eq!((&fate["state"], &fate["why"]), (&"not_followed".into(), &"相手方が不在".into()));
     assert_eq!(fate["by"], user(site)?);
 
-    // At the console of who decides: from the inspection to its sessions, to their advice, to who said what.
-    let chief = bureau.console("chief", "approver", BUCKET).await?;
-    let about = |rec: &str, kind: &str| format!("/v1/records?about={rec}&type={kind}");
-    let sessions = chief.get(&about(inspection, "advice_session")).await?;
-    assert_eq!(words(&sessions["records"], "rec"), [session.clone()]);
-    assert_eq!(words(&sessions["records"], "status"), ["answered"]);
-    let items = chief.get(&about(&session, "advice_item")).await?;
-    let row = &items["records"][0];
-    assert_eq!(row["title"], "命令は書かず、結果通知で期限を示す");
-    assert_eq!((&row["created_by"], &row["status"]), (&user(adviser)?, &"not_followed".into()));
-    let told = chief.get(&format!("/v1/records/{item}")).await?;
-    let step = &told["view"]["fields"]["status"];
-    assert_eq!(step["shown"]["why"], "相手方が不在");
-    assert_eq!(step["versions"][0]["by"], user(site)?);
-    let history = chief.get(&format!("/v1/records/{item}/history")).await?;
-    assert_eq!(
-        history["changes"].as_array().map(Vec::len),
-        Some(3),
-        "given, acknowledged, not followed"
-    );
-    let stills = chief.get(&about(&session, "advice_still")).await?;
-    assert_eq!(stills["records"][0]["media"], serde_json::json!({ "have": 1, "of": 1 }));
+    assert_eq!(fate["changed_since"], false);
 
-    // Another station.
-    north.says(&["sync"])?;
-    assert_eq!(north.json(&["advise", "list"])?, serde_json::json!([]));
-    assert_eq!(north.traces(TAINT)?, 0);
-    let stranger = bureau.console("stranger", "supervisor", "station:fs-north").await?;
-    for rec in [&session, &item, &still] {
-        let (status, _) = stranger.try_get(&format!("/v1/records/{rec}")).await?;
-        assert_eq!(status.as_u16(), 404);
-    }
-    for (rec, kind) in [(inspection, "advice_session"), (&session, "advice_item")] {
-        assert_eq!(stranger.get(&about(rec, kind)).await?["records"], serde_json::json!([]));
-    }
-    let (status, _) = stranger.try_get(&format!("/v1/records/{still}/media/{hash}")).await?;
-    assert_eq!(status.as_u16(), 404);
+    let advice = Advice { session, item, still, hash };
+    seen_by_who_decides(&scene, &advice).await?;
+    seen_by_nobody_of_another_station(&scene, &advice).await?;
     Ok(scene.bureau.server.stop()?)
 }
 
@@ -228,6 +260,31 @@ async fn nobody_does_the_part_of_the_other_side() -> TestResult {
     let items = chief.get(&format!("/v1/records?about={session}&type=advice_item")).await?;
     assert_eq!(words(&items["records"], "title"), ["通知する"], "only the adviser's");
     assert_eq!(items["records"][0]["status"], Value::Null, "nobody on site has acknowledged it");
+    Ok(scene.bureau.server.stop()?)
+}
+
+#[tokio::test]
+async fn advice_that_changes_after_it_was_acknowledged_is_marked() -> TestResult {
+    let scene = Scene::open("advice-changed").await?;
+    let Scene { site, adviser, .. } = &scene;
+    let session = scene.ask(&[])?;
+    site.says(&["sync"])?;
+    adviser.says(&["sync"])?;
+    let item =
+        item_of(&adviser.says(&["advise", "answer", &session, "--item", "口頭で伝える"])?)?;
+    adviser.says(&["sync"])?;
+    site.says(&["sync"])?;
+    site.says(&["advise", "acknowledge", &item, "--followed", "yes"])?;
+    site.says(&["sync"])?;
+    adviser.says(&["sync"])?;
+    adviser.says(&["set", &item, "text", "文書で伝える"])?;
+    adviser.says(&["sync"])?;
+    site.says(&["sync"])?;
+    let seen = thread(site, &session)?;
+    assert_eq!(seen["entries"][0]["text"], "文書で伝える");
+    let fate = &seen["entries"][0]["fate"];
+    assert_eq!((&fate["state"], &fate["changed_since"]), (&"followed".into(), &true.into()));
+    assert!(site.says(&["advise", "show", &session])?.contains("changed after that"));
     Ok(scene.bureau.server.stop()?)
 }
 

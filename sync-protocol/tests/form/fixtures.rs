@@ -377,7 +377,7 @@ fn every_step_of_the_workflows_is_there_and_made_where_they_say() -> TestResult 
             for from in &way.from {
                 assert!(pairs.insert((from, &way.to)), "{name} {from} → {} twice", way.to);
             }
-            let returns = 
+            let returns =
                 matches!(way.to.as_str(), "returned" | "violation_processing" | "not_followed");
             assert!(way.why || !returns, "{name} {} needs a reason", way.to);
         }
@@ -580,7 +580,8 @@ fn the_occupancy_classes_stand_in_the_order_of_the_law() -> TestResult {
 #[test]
 fn welfare_narratives_and_advice_are_never_shown_as_one() -> TestResult {
     for name in ALL {
-        let apart = matches!(name, "case_visit" | "case_safety_note") || name.starts_with("advice_");
+        let apart =
+            matches!(name, "case_visit" | "case_safety_note") || name.starts_with("advice_");
         assert_eq!(form(name)?.merged_view, !apart, "{name}");
     }
     Ok(())

@@ -74,6 +74,8 @@ pub struct Became {
     pub at: Option<Instant>,
     /// Why it was not followed.
     pub why: Option<String>,
+    /// Whether the advice was written anew after that: what was acknowledged is in its history.
+    pub changed_since: bool,
 }
 
 impl Tablet {
@@ -170,10 +172,13 @@ fn who(record: &Record) -> (Option<Instant>, Option<UserId>) {
 fn became(view: &View, state: String) -> Became {
     let step = view.fields.get(STATUS);
     let version = step.and_then(|step| step.versions.iter().find(|v| v.value == step.shown));
+    let advice = view.fields.iter().filter(|(path, _)| *path != STATUS);
+    let written = advice.flat_map(|(_, field)| &field.versions).map(|version| version.t_eff).max();
     Became {
         state,
         by: version.and_then(|version| version.by),
         at: version.map(|version| Instant(version.t_eff)),
         why: step.and_then(|step| step.shown.get("why")?.as_str()).map(str::to_owned),
+        changed_since: version.is_some_and(|version| written > Some(version.t_eff)),
     }
 }

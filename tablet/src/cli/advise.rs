@@ -10,7 +10,8 @@ use sync_protocol::blob::BlobHash;
 use sync_protocol::clock::Instant;
 use sync_protocol::id::{RecordId, UserId};
 use tablet::{
-    Advice, Clause, Entry, Fate, Mode, Question, Still, Tablet, TabletError, Thread, Urgency,
+    Advice, Became, Clause, Entry, Fate, Mode, Question, Still, Tablet, TabletError, Thread,
+    Urgency,
 };
 
 /// What is asked, answered or shown.
@@ -278,14 +279,17 @@ fn tell(tablet: &Tablet, entry: &Entry) {
         say(format_args!("      manual: {page} ({edition})"));
     }
     if let Some(fate) = &entry.fate {
-        let why = fate.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
-        match fate.by {
-            Some(_) => {
-                say(format_args!("      {}{why} - {}", fate.state, by(tablet, fate.by, fate.at)))
-            }
-            None => say("      not acknowledged yet"),
-        }
+        say(format_args!("      {}", became(tablet, fate)));
     }
+}
+
+fn became(tablet: &Tablet, fate: &Became) -> String {
+    if fate.by.is_none() {
+        return "not acknowledged yet".to_owned();
+    }
+    let why = fate.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
+    let changed = if fate.changed_since { "  <- the advice was changed after that" } else { "" };
+    format!("{}{why} - {}{changed}", fate.state, by(tablet, fate.by, fate.at))
 }
 
 fn list(tablet: &Tablet, as_json: bool) -> Result<()> {
