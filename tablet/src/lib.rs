@@ -4,6 +4,7 @@
 //! does anything else, sends what the replica asks to be sent, and gives the answers back. A program that shows records
 //! to people needs nothing else; `genba-tablet` is one.
 
+mod advice;
 mod chance;
 mod clock;
 mod database;
@@ -16,6 +17,10 @@ mod media;
 mod profile;
 mod tablet;
 
+pub use advice::{
+    Advice, Answered, Became, Clause, Entry, Fate, Mode, Question, STILLS_MAX, Still, Thread,
+    Urgency,
+};
 pub use chance::OsChance;
 pub use clock::{Clock, ShiftedClock, SystemClock};
 pub use database::Database;

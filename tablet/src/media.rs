@@ -18,5 +18,6 @@ pub use folder::MediaFolder;
 pub use standing::{MediaStanding, Why};
 pub use upload::{MediaNews, Network, Uploading};
 
+pub(crate) use capture::CAPTION_CHARS_MAX;
 pub(crate) use queue::Queue;
 pub(crate) use upload::{Turn, Uploader};

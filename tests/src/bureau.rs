@@ -1,5 +1,6 @@
 //! A bureau with a real server, and tablets of the command line: what a person types, and what is told.
 
+use crate::field_day::office::Office;
 use crate::field_day::server::{Certificate, Server, database_url, program};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,19 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The bucket that everybody is granted.
 pub const BUCKET: &str = "station:fs-south";
-const FORMS: [&str; 2] = ["fire_inspection", "fire_prevention_property"];
+const FORMS: [&str; 9] = [
+    "advice_item",
+    "advice_message",
+    "advice_session",
+    "advice_still",
+    "clause",
+    "fire_inspection",
+    "fire_prevention_property",
+    "manual_edition",
+    "manual_page",
+];
+const PASSWORD_VARIABLE: &str = "GENBA_PASSWORD";
+const PASSWORD: &str = "a-long-demo-password";
 /// How long a poke may take to arrive: thirty seconds, in steps.
 pub const LOOKS_MAX: u32 = 300;
 /// How long a step is.
@@ -80,9 +93,20 @@ impl Bureau {
         role: &str,
         server: &str,
     ) -> Result<(Tablet, String), Failure> {
+        self.tablet_of(login, role, BUCKET, server)
+    }
+
+    /// As [`Bureau::tablet_by`], of a person who is granted another bucket.
+    pub fn tablet_of(
+        &self,
+        login: &str,
+        role: &str,
+        bucket: &str,
+        server: &str,
+    ) -> Result<(Tablet, String), Failure> {
         let who = ["--tenant", "fire", "--login", login];
         self.admin(&["user-create", "--name", login], &who)?;
-        let grant = self.admin(&["grant", "--bucket", BUCKET, "--role", role], &who)?;
+        let grant = self.admin(&["grant", "--bucket", bucket, "--role", role], &who)?;
         let code = self.admin(&["enrol-code"], &who)?;
         let tablet = Tablet(self.folder.path().join(login));
         let code = word(&code, "code")?;
@@ -92,6 +116,19 @@ impl Bureau {
         tablet.says(&enrol)?;
         tablet.says(&["sync"])?;
         Ok((tablet, word(&grant, "grant")?))
+    }
+
+    /// A person who reads a bucket online, signed in at the console.
+    pub async fn console(&self, login: &str, role: &str, bucket: &str) -> Result<Office, Failure> {
+        let who = ["--tenant", "fire", "--login", login];
+        admin_by(
+            self.folder.path(),
+            &[&["user-create", "--name", login], &who[..]].concat(),
+            &[(PASSWORD_VARIABLE, PASSWORD)],
+        )?;
+        self.admin(&["grant", "--online", "--bucket", bucket, "--role", role], &who)?;
+        let (client, url) = (reqwest_client(), &self.server.url);
+        Ok(Office::sign_in(&client, url, "fire", login, PASSWORD).await?)
     }
 
     /// What an operator types, and what is answered.
@@ -111,10 +148,15 @@ fn word(answer: &Value, name: &str) -> Result<String, Failure> {
 }
 
 fn admin(folder: &Path, command: &[&str]) -> Result<Value, Failure> {
+    admin_by(folder, command, &[])
+}
+
+fn admin_by(folder: &Path, command: &[&str], variables: &[(&str, &str)]) -> Result<Value, Failure> {
     let database = database_url(folder);
     let output = Command::new(program("genba")?)
         .args(["--database-url", &database, "admin"])
         .args(command)
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .output()?;
     if !output.status.success() {

@@ -4,7 +4,11 @@ use crate::{TestResult, folder, form};
 use std::{collections::BTreeSet, fs};
 use sync_protocol::form::{Choice, Field, Form, Home, Kind, Label, Merge, Need, Offline, Role};
 
-const ALL: [&str; 20] = [
+const ALL: [&str; 24] = [
+    "advice_item",
+    "advice_message",
+    "advice_session",
+    "advice_still",
     "assignment",
     "case_safety_note",
     "case_visit",
@@ -153,6 +157,43 @@ const VISIT: &[Row] = &[
     ("submit_requested", "field", Never, "caseworker", &[]),
 ];
 
+/// What both sides of a thread may write: who asks, who advises, who leads them.
+const BOTH_SIDES: &str = "inspector caseworker adviser supervisor";
+
+const SESSION: &[Row] = &[
+    ("inspection", "field", Always, "*", &[]),
+    ("question", "keep_both", Always, "*", &[]),
+    ("urgency", "strict", Always, "*", &[]),
+    ("mode", "field", Always, "*", &[]),
+    ("place", "field", Never, "*", &[]),
+    ("requester", "field", Never, "*", &[]),
+    ("requested_at", "field", Always, "*", &[]),
+    ("consent_of_attendant", "strict", Sometimes, "*", &[]),
+    ("advisers", "add_only", Never, "adviser supervisor", &[]),
+    ("outcome", "keep_both", Never, BOTH_SIDES, &[]),
+    ("status", "status", Never, "inspector caseworker supervisor adviser", &[]),
+];
+
+const MESSAGE: &[Row] =
+    &[("session", "field", Always, "*", &[]), ("text", "keep_both", Always, "*", &[])];
+
+const STILL: &[Row] = &[
+    ("session", "field", Always, "*", &[]),
+    ("photo", "add_only", Always, "*", &[]),
+    ("caption", "field", Never, "*", &[]),
+];
+
+const ITEM: &[Row] = &[
+    ("session", "field", Always, "*", &[]),
+    ("text", "keep_both", Always, "*", &[]),
+    ("clause", "field", Never, "*", &[]),
+    ("clause_text", "field", Never, "*", &[]),
+    ("manual_page", "field", Never, "*", &[]),
+    ("manual_edition", "field", Sometimes, "*", &[]),
+    ("adviser", "field", Never, "*", &[]),
+    ("status", "status", Never, "inspector caseworker", &[]),
+];
+
 /// The workflows of the field: the states that a step leads out of, the state that it leads to, and where it is made.
 type Step = (&'static str, &'static str, Offline);
 
@@ -222,6 +263,18 @@ const VISIT_STEPS: &[Step] = &[
     ("drafted", "pulled_back", Offline::No),
 ];
 
+const SESSION_STEPS: &[Step] = &[
+    ("asked", "withdrawn", Offline::Yes),
+    ("asked", "answered", Offline::Yes),
+    ("answered", "ended", Offline::Yes),
+];
+
+const ITEM_STEPS: &[Step] = &[
+    ("given", "acknowledged", Offline::Yes),
+    ("given acknowledged not_followed", "followed", Offline::Yes),
+    ("given acknowledged followed", "not_followed", Offline::Yes),
+];
+
 const KEEPING: [&str; 5] =
     ["org_unit", "fiscal_year", "participants", "retention_class", "law_edition_date"];
 
@@ -266,9 +319,15 @@ fn every_form_of_the_product_is_read() -> TestResult {
 
 #[test]
 fn every_field_of_the_tables_is_there_as_they_say() -> TestResult {
-    for (name, rows) in
-        [("fire_inspection", FIRE), ("sanitation_inspection", SANITATION), ("case_visit", VISIT)]
-    {
+    for (name, rows) in [
+        ("fire_inspection", FIRE),
+        ("sanitation_inspection", SANITATION),
+        ("case_visit", VISIT),
+        ("advice_session", SESSION),
+        ("advice_message", MESSAGE),
+        ("advice_still", STILL),
+        ("advice_item", ITEM),
+    ] {
         let form = form(name)?;
         for (path, merge, need, may_write, cells) in rows {
             let field = form.field(path).ok_or(format!("{name} lacks {path}"))?;
@@ -287,7 +346,9 @@ fn every_field_of_the_tables_is_there_as_they_say() -> TestResult {
                 );
             }
         }
-        for path in KEEPING {
+        // Advice is kept as long as the record that it is about.
+        let kept = if name.starts_with("advice_") { &[][..] } else { &KEEPING };
+        for path in kept {
             assert!(form.field(path).is_some(), "{name} lacks {path}");
         }
     }
@@ -300,6 +361,8 @@ fn every_step_of_the_workflows_is_there_and_made_where_they_say() -> TestResult 
         ("fire_inspection", FIRE_STEPS),
         ("sanitation_inspection", SANITATION_STEPS),
         ("case_visit", VISIT_STEPS),
+        ("advice_session", SESSION_STEPS),
+        ("advice_item", ITEM_STEPS),
     ] {
         let form = form(name)?;
         let statuses = form.statuses.as_ref().ok_or("states")?;
@@ -314,7 +377,8 @@ fn every_step_of_the_workflows_is_there_and_made_where_they_say() -> TestResult 
             for from in &way.from {
                 assert!(pairs.insert((from, &way.to)), "{name} {from} → {} twice", way.to);
             }
-            let returns = matches!(way.to.as_str(), "returned" | "violation_processing");
+            let returns =
+                matches!(way.to.as_str(), "returned" | "violation_processing" | "not_followed");
             assert!(way.why || !returns, "{name} {} needs a reason", way.to);
         }
         let ranks: BTreeSet<i64> = statuses.states.iter().map(|state| state.rank).collect();
@@ -383,6 +447,27 @@ fn the_checklists_are_whole() -> TestResult {
     Ok(())
 }
 
+#[test]
+fn only_who_advises_gives_advice_and_only_who_is_on_site_acknowledges_it() -> TestResult {
+    let on_site = [Role::Inspector, Role::Caseworker];
+    let item = form("advice_item")?;
+    assert_eq!(item.write, [Role::Adviser, Role::Supervisor]);
+    let steps = item.statuses.as_ref().ok_or("states")?;
+    assert!(steps.transitions.iter().all(|way| way.roles == on_site));
+    let session = form("advice_session")?;
+    let steps = session.statuses.as_ref().ok_or("states")?;
+    let answer = steps.transition("asked", "answered").ok_or("a way")?;
+    assert_eq!(answer.roles, [Role::Adviser, Role::Supervisor]);
+    for name in ALL.into_iter().filter(|name| name.starts_with("advice_")) {
+        for reads_only in [Role::Approver, Role::Auditor, Role::Reader] {
+            let form = form(name)?;
+            let writes = form.fields.iter().find(|f| form.may_write(&f.path, None, reads_only));
+            assert!(!form.write.contains(&reads_only) && writes.is_none(), "{name} {reads_only:?}");
+        }
+    }
+    Ok(())
+}
+
 /// Every label of a form, with the place where it stands.
 fn labels(form: &Form) -> Vec<(String, &Label)> {
     fn of_field<'a>(at: &str, field: &'a Field, all: &mut Vec<(String, &'a Label)>) {
@@ -426,8 +511,8 @@ fn every_label_is_there_in_both_languages() -> TestResult {
 }
 
 #[test]
-fn every_reference_is_to_a_form_or_to_a_session() -> TestResult {
-    let known: BTreeSet<&str> = ALL.into_iter().chain(["advice_session"]).collect();
+fn every_reference_is_to_a_form() -> TestResult {
+    let known: BTreeSet<&str> = ALL.into_iter().collect();
     for name in ALL {
         let form = form(name)?;
         let cells = form.fields.iter().flat_map(|field| &field.cells);
@@ -449,7 +534,11 @@ fn every_reference_is_to_a_form_or_to_a_session() -> TestResult {
 
 #[test]
 fn masters_are_written_in_the_office_and_hold_no_my_number() -> TestResult {
-    const BY_THE_FIELD: [&str; 5] = [
+    const BY_THE_FIELD: [&str; 9] = [
+        "advice_item",
+        "advice_message",
+        "advice_session",
+        "advice_still",
         "fire_inspection",
         "sanitation_inspection",
         "case_visit",
@@ -489,9 +578,10 @@ fn the_occupancy_classes_stand_in_the_order_of_the_law() -> TestResult {
 }
 
 #[test]
-fn welfare_narratives_are_never_shown_as_one() -> TestResult {
+fn welfare_narratives_and_advice_are_never_shown_as_one() -> TestResult {
     for name in ALL {
-        let apart = matches!(name, "case_visit" | "case_safety_note");
+        let apart =
+            matches!(name, "case_visit" | "case_safety_note") || name.starts_with("advice_");
         assert_eq!(form(name)?.merged_view, !apart, "{name}");
     }
     Ok(())

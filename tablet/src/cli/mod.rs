@@ -1,5 +1,6 @@
 //! The commands of `genba-tablet`.
 
+mod advise;
 mod edit;
 mod load;
 mod media;
@@ -165,6 +166,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Ask for advice about an inspection, answer, and say what became of it.
+    #[command(subcommand)]
+    Advise(advise::Advise),
     /// Show or choose over which networks photos and videos travel.
     Policy {
         /// The networks from now on; without it the present choice is shown.
@@ -240,6 +244,7 @@ async fn execute(args: Args) -> anyhow::Result<()> {
         Command::Media { record, sha256, size, save, json } => {
             media::media(&place.open().await?, &record, sha256, size, save, json).await
         }
+        Command::Advise(what) => advise::advise(&mut place.open().await?, what).await,
         Command::Policy { media_on } => media::policy(&mut place.open().await?, media_on),
         Command::Sync { network, json } => {
             sync::sync(&mut place.open().await?, network.into(), json).await

@@ -176,7 +176,7 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn author(tablet: &Tablet, by: Option<UserId>) -> String {
+pub(super) fn author(tablet: &Tablet, by: Option<UserId>) -> String {
     match by {
         Some(user) if user == tablet.profile().user => "you".to_owned(),
         Some(user) => format!("user {user}"),
@@ -214,7 +214,7 @@ fn lines(tablet: &Tablet) -> Vec<Line> {
 }
 
 /// What a record is called; where the form names a reference, what that record is called.
-fn title(tablet: &Tablet, rec: RecordId, depth: usize) -> Option<String> {
+pub(super) fn title(tablet: &Tablet, rec: RecordId, depth: usize) -> Option<String> {
     let record = tablet.replica().displayed(rec)?;
     let form = tablet.forms().get(&record.kind)?;
     let view = View::of(&record, form);

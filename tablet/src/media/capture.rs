@@ -17,7 +17,7 @@ use sync_protocol::record::Record;
 use sync_protocol::replica::{Chance as _, Draft, Edit};
 
 /// The longest caption, in characters.
-const CAPTION_CHARS_MAX: usize = 500;
+pub(crate) const CAPTION_CHARS_MAX: usize = 500;
 /// The longest name of a place, in characters.
 const PLACE_CHARS_MAX: usize = 200;
 /// How long bytes that no change names are kept: 30 days. A crash may have come between them and their change.

@@ -6,6 +6,7 @@
     reason = "a test that is wrong about its own world should stop; it polls its futures once"
 )]
 
+mod advice;
 mod calls;
 mod fake;
 mod files;
