@@ -56,6 +56,11 @@ pub const ALL: &[(&str, u16, &str)] = &[
     ("overloaded", 503, "The server is busy: wait and repeat"),
     ("not-ready", 503, "The server is starting or stopping: wait and repeat"),
     ("store-unavailable", 503, "The store of photos and video cannot be reached: wait and repeat"),
+    (
+        "media-lost",
+        410,
+        "The store has lost or damaged these bytes: whoever has them sends them again",
+    ),
     ("store-full", 507, "The store of photos and video is full: an operator must make room"),
 ];
 
@@ -205,6 +210,9 @@ pub enum ApiError {
     /// The object store cannot be reached.
     #[error("the object store is unavailable")]
     StoreUnavailable,
+    /// The object store has lost or damaged what it held.
+    #[error("bytes were lost")]
+    MediaLost,
     /// The object store has no room.
     #[error("the object store is full")]
     StoreFull,

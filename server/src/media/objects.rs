@@ -76,12 +76,7 @@ impl From<ObjectError> for ApiError {
                 tracing::error!(alarm = "store_full", "the object store is full");
                 Self::StoreFull
             }
-            ObjectError::Gone => {
-                tracing::error!(alarm = "object_missing", "an object that a row names is gone");
-                metrics::counter!("genba_alarms_total", "alarm" => "object_missing").increment(1);
-                Self::StoreUnavailable
-            }
-            ObjectError::Damaged => Self::caused(error),
+            ObjectError::Gone | ObjectError::Damaged => Self::MediaLost,
             ObjectError::Unavailable(cause) => {
                 tracing::warn!(%cause, "the object store is unavailable");
                 Self::StoreUnavailable

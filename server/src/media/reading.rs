@@ -115,8 +115,9 @@ impl Found {
 
     fn walk(&self, state: &AppState, range: &Range<u64>) -> Walk {
         let bytes = u64::try_from(self.blob.bytes).unwrap_or_default();
-        let proof = (*range == (0..bytes)).then(|| (Hasher::default(), self.blob.sha256));
-        Walk { state: state.clone(), blocks: self.blocks(range), proof, held: None }
+        let proof = (*range == (0..bytes)).then(Hasher::default);
+        let (state, sha256) = (state.clone(), self.blob.sha256);
+        Walk { state, sha256, blocks: self.blocks(range), proof, held: None }
     }
 
     /// The ranges of objects that hold a range of the blob.
@@ -140,8 +141,9 @@ impl Found {
 /// Walks over the objects of a blob, block by block.
 struct Walk {
     state: AppState,
+    sha256: Hash,
     blocks: VecDeque<(String, Range<u64>)>,
-    proof: Option<(Hasher, Hash)>,
+    proof: Option<Hasher>,
     /// The block that is given only when the next one, or the proof, is there.
     held: Option<Bytes>,
 }
@@ -156,21 +158,29 @@ impl Walk {
     async fn next(&mut self) -> Result<Option<Bytes>, ObjectError> {
         loop {
             let Some((key, range)) = self.blocks.pop_front() else {
-                if let Some((hasher, sha256)) = self.proof.take()
-                    && hasher.hash() != sha256
-                {
-                    return Err(damaged(sha256));
+                if self.proof.take().is_some_and(|hasher| hasher.hash() != self.sha256) {
+                    return Err(damaged(self.sha256));
                 }
                 return Ok(self.held.take());
             };
-            let block = self.state.objects.read(&key, range).await?;
-            let Some((hasher, _)) = &mut self.proof else { return Ok(Some(block)) };
+            let block = match self.state.objects.read(&key, range).await {
+                Err(ObjectError::Gone) => return Err(missing(self.sha256, &key)),
+                block => block?,
+            };
+            let Some(hasher) = &mut self.proof else { return Ok(Some(block)) };
             hasher.update(&block);
             if let Some(before) = self.held.replace(block) {
                 return Ok(Some(before));
             }
         }
     }
+}
+
+fn missing(sha256: Hash, key: &str) -> ObjectError {
+    let sha256 = BlobHash(sha256);
+    tracing::error!(alarm = "object_missing", blob.sha256 = %sha256, object.key = key, "an object that a row names is gone");
+    metrics::counter!("genba_alarms_total", "alarm" => "object_missing").increment(1);
+    ObjectError::Gone
 }
 
 fn damaged(sha256: Hash) -> ObjectError {

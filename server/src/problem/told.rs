@@ -80,6 +80,7 @@ impl ApiError {
             Self::UploadQuota { .. } => "upload-quota",
             Self::ChecksumMismatch => "checksum-mismatch",
             Self::StoreUnavailable => "store-unavailable",
+            Self::MediaLost => "media-lost",
             Self::StoreFull => "store-full",
             Self::Internal(_) => "internal",
         }
@@ -141,6 +142,7 @@ impl ApiError {
             | Self::UploadLocked
             | Self::ChecksumMismatch
             | Self::BadCursor
+            | Self::MediaLost
             | Self::Unauthorised
             | Self::CrossSite
             | Self::DeviceStolen
@@ -211,6 +213,7 @@ impl ApiError {
             | Self::Unprocessable { .. }
             | Self::Unrenderable
             | Self::UploadGone
+            | Self::MediaLost
             | Self::MediaTooLarge { .. }
             | Self::MediaTypeMismatch { .. }
             | Self::HashMismatch

@@ -15,7 +15,7 @@ on_both!(
     knowing_a_hash_gives_nothing,
     a_picture_that_is_not_made_is_named,
     what_is_damaged_is_never_whole,
-    what_is_gone_is_told_as_a_store_that_is_down,
+    what_is_gone_is_told_so,
 );
 
 const MIB: usize = 1 << 20;
@@ -178,20 +178,19 @@ async fn what_is_damaged_is_never_whole(scene: Scene) -> TestResult {
         let damaged = PutPayload::from(damaged);
         scene.world.objects.put(&Path::from(part.key), damaged).await?;
         let read = scene.read(&place, &[]).await;
-        assert!(read.status != 200 || read.body.is_none(), "{} bytes came whole", bytes.len());
+        assert!(read.status == 410 || read.body.is_none(), "{} bytes came whole", bytes.len());
     }
     Ok(())
 }
 
-async fn what_is_gone_is_told_as_a_store_that_is_down(scene: Scene) -> TestResult {
+async fn what_is_gone_is_told_so(scene: Scene) -> TestResult {
     let bytes = photo(1_000, 11);
     let place = scene.shown(&bytes).await?;
     for key in scene.objects().await? {
         scene.world.objects.delete(&Path::from(key)).await?;
     }
     let read = scene.read(&place, &[]).await;
-    assert_eq!(read.status, 503);
-    assert!(read.text().1.contains("/problems/store-unavailable"));
-    assert!(!read.header("retry-after").is_empty());
+    assert_eq!(read.status, 410);
+    assert!(read.text().1.contains("/problems/media-lost"));
     Ok(())
 }
