@@ -289,7 +289,8 @@ fn became(tablet: &Tablet, fate: &Became) -> String {
     }
     let why = fate.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
     let changed = if fate.changed_since { "  <- the advice was changed after that" } else { "" };
-    format!("{}{why} - {}{changed}", fate.state, by(tablet, fate.by, fate.at))
+    let sent = if fate.sent { "" } else { "  (not sent yet)" };
+    format!("{}{why} - {}{sent}{changed}", fate.state, by(tablet, fate.by, fate.at))
 }
 
 fn list(tablet: &Tablet, as_json: bool) -> Result<()> {
