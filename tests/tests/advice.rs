@@ -268,15 +268,18 @@ async fn nobody_does_the_part_of_the_other_side() -> TestResult {
 #[tokio::test]
 async fn each_refusal_has_its_exit_code_and_a_way_out() -> TestResult {
     let scene = Scene::open("advice-codes").await?;
-    let Scene { site, adviser, inspection, .. } = &scene;
+    let Scene { bureau, site, adviser, inspection, .. } = &scene;
     let property = site.json(&["list", "--type", "fire_prevention_property"])?;
     let property = property[0]["rec"].as_str().ok_or("a property")?;
+    let (library, _) = bureau.tablet_of("library", "supervisor", "everyone", &bureau.server.url)?;
+    let page = library.says(&["new", "manual_page", "--in", "everyone", "title=版のない頁"])?;
+    library.says(&["sync"])?;
     let session = scene.ask(&[])?;
     site.says(&["sync"])?;
     adviser.says(&["sync"])?;
     let answer = ["advise", "answer", &session];
     let unknown = "01990000-0000-7000-8000-000000000001";
-    let cases: [(&Tablet, Vec<&str>, i32, &str); 8] = [
+    let cases: [(&Tablet, Vec<&str>, i32, &str); 9] = [
         (site, vec!["advise", "ask", property, "--question", "?"], 4, "advice is asked about"),
         (site, vec!["advise", "ask", unknown, "--question", "?"], 1, "genba-tablet list"),
         (site, vec!["advise", "ask", inspection, "--question", ""], 4, "is empty"),
@@ -284,6 +287,7 @@ async fn each_refusal_has_its_exit_code_and_a_way_out() -> TestResult {
         (adviser, answer.to_vec(), 2, "--text"),
         (adviser, [&answer[..], &["--text", "!", "--page", property]].concat(), 2, "--item"),
         (adviser, [&answer[..], &["--item", "!", "--page", property]].concat(), 4, "manual_page"),
+        (adviser, [&answer[..], &["--item", "!", "--page", &page]].concat(), 4, "no edition"),
         (adviser, [&answer[..], &["--item", "!", "--clause", unknown]].concat(), 1, "not on this"),
     ];
     for (tablet, words, code, told) in cases {
