@@ -211,6 +211,8 @@ async fn advice_goes_from_the_cellar_to_who_decides() -> TestResult {
     }
     assert!(site.says(&["advise", "list"])?.contains("1 to be acknowledged"));
     site.says(&["advise", "acknowledge", &item])?;
+    let unsent = &thread(site, &session)?["entries"][2];
+    assert_eq!((&unsent["sent"], &unsent["fate"]["sent"]), (&true.into(), &false.into()));
     site.says(&["sync"])?;
     let no = ["advise", "acknowledge", &item, "--followed", "no"];
     assert_eq!(site.fails(&no)?.0, Some(2), "without a reason");
@@ -260,6 +262,70 @@ async fn nobody_does_the_part_of_the_other_side() -> TestResult {
     let items = chief.get(&format!("/v1/records?about={session}&type=advice_item")).await?;
     assert_eq!(words(&items["records"], "title"), ["通知する"], "only the adviser's");
     assert_eq!(items["records"][0]["status"], Value::Null, "nobody on site has acknowledged it");
+    Ok(scene.bureau.server.stop()?)
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_exit_code_and_a_way_out() -> TestResult {
+    let scene = Scene::open("advice-codes").await?;
+    let Scene { bureau, site, adviser, inspection, .. } = &scene;
+    let property = site.json(&["list", "--type", "fire_prevention_property"])?;
+    let property = property[0]["rec"].as_str().ok_or("a property")?;
+    let (library, _) = bureau.tablet_of("library", "supervisor", "everyone", &bureau.server.url)?;
+    let page = library.says(&["new", "manual_page", "--in", "everyone", "title=版のない頁"])?;
+    library.says(&["sync"])?;
+    let session = scene.ask(&[])?;
+    site.says(&["sync"])?;
+    adviser.says(&["sync"])?;
+    let answer = ["advise", "answer", &session];
+    let unknown = "01990000-0000-7000-8000-000000000001";
+    let cases: [(&Tablet, Vec<&str>, i32, &str); 9] = [
+        (site, vec!["advise", "ask", property, "--question", "?"], 4, "advice is asked about"),
+        (site, vec!["advise", "ask", unknown, "--question", "?"], 1, "genba-tablet list"),
+        (site, vec!["advise", "ask", inspection, "--question", ""], 4, "is empty"),
+        (site, [&answer[..], &["--text", "!"]].concat(), 4, "advise say"),
+        (adviser, answer.to_vec(), 2, "--text"),
+        (adviser, [&answer[..], &["--text", "!", "--page", property]].concat(), 2, "--item"),
+        (adviser, [&answer[..], &["--item", "!", "--page", property]].concat(), 4, "manual_page"),
+        (adviser, [&answer[..], &["--item", "!", "--page", &page]].concat(), 4, "no edition"),
+        (adviser, [&answer[..], &["--item", "!", "--clause", unknown]].concat(), 1, "not on this"),
+    ];
+    for (tablet, words, code, told) in cases {
+        let (ended, complaint) = tablet.fails(&words)?;
+        assert_eq!(ended, Some(code), "{words:?}: {complaint}");
+        assert!(complaint.contains(told), "{words:?}: {complaint}");
+    }
+    assert_eq!(thread(adviser, &session)?["entries"], serde_json::json!([]), "nothing was written");
+    assert_eq!(adviser.json(&["status"])?["unsent"], 0);
+    Ok(scene.bureau.server.stop()?)
+}
+
+#[tokio::test]
+async fn a_thread_moves_with_its_building() -> TestResult {
+    let scene = Scene::open("advice-moves").await?;
+    let Scene { bureau, site, adviser, north, .. } = &scene;
+    let session = scene.ask(&[])?;
+    site.says(&["sync"])?;
+    adviser.says(&["sync"])?;
+    adviser.says(&["advise", "answer", &session, "--item", "通知する"])?;
+    adviser.says(&["sync"])?;
+    site.says(&["sync"])?;
+    let (before, there) = (thread(site, &session)?, ["--bucket", "station:fs-north"]);
+    let property = site.json(&["list", "--type", "fire_prevention_property"])?;
+    let property = property[0]["rec"].as_str().ok_or("a property")?;
+    let planner = bureau.console("planner", "supervisor", BUCKET).await?;
+    let who = [&there[..], &["--tenant", "fire", "--login", "planner"]].concat();
+    bureau.admin(&["grant", "--online", "--role", "supervisor"], &who)?;
+    let to = serde_json::json!({ "to": ["station:fs-north"] });
+    planner.post(&format!("/v1/records/{property}/move"), &to).await?;
+    for tablet in [site, adviser, north] {
+        tablet.says(&["sync"])?;
+    }
+    let after = thread(north, &session)?;
+    assert_eq!((&after["entries"], &after["state"]), (&before["entries"], &"answered".into()));
+    for tablet in [site, adviser] {
+        assert_eq!(tablet.json(&["advise", "list"])?, serde_json::json!([]));
+    }
     Ok(scene.bureau.server.stop()?)
 }
 

@@ -4,6 +4,7 @@ use super::{ITEM, MESSAGE, SESSION, STILL, birth, state, text};
 use crate::error::TabletError;
 use crate::tablet::Tablet;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use sync_protocol::blob::BlobHash;
 use sync_protocol::clock::Instant;
 use sync_protocol::id::{RecordId, UserId};
@@ -74,6 +75,8 @@ pub struct Became {
     pub at: Option<Instant>,
     /// Why it was not followed.
     pub why: Option<String>,
+    /// Whether the server has that.
+    pub sent: bool,
     /// Whether the advice was written anew after that: what was acknowledged is in its history.
     pub changed_since: bool,
 }
@@ -84,14 +87,31 @@ impl Tablet {
     /// The order is the effective time of the change that began each entry, stamped once by the server, then the id of
     /// that change: every tablet shows the same one.
     pub fn thread(&self, session: RecordId) -> Result<Thread, TabletError> {
+        let said = self.said().remove(&session).unwrap_or_default();
+        self.thread_of(session, said)
+    }
+
+    /// Every session on the tablet that is not deleted, the oldest first.
+    pub fn threads(&self) -> Result<Vec<Thread>, TabletError> {
+        let mut said = self.said();
+        let mut threads = Vec::new();
+        for rec in self.replica().records().filter(|rec| self.kind_and_subject(*rec).0 == SESSION) {
+            match self.thread_of(rec, said.remove(&rec).unwrap_or_default()) {
+                Err(TabletError::NotTaken(_)) => {}
+                thread => threads.push(thread?),
+            }
+        }
+        threads.sort_by_key(|thread| (thread.asked_at, thread.session));
+        Ok(threads)
+    }
+
+    fn thread_of(
+        &self,
+        session: RecordId,
+        mut said: Vec<(RecordId, Record)>,
+    ) -> Result<Thread, TabletError> {
         let (record, view) = self.shown(session, SESSION)?;
         let (asked_at, asked_by) = who(&record);
-        let mut said: Vec<(RecordId, Record)> = self
-            .replica()
-            .records()
-            .filter_map(|rec| Some((rec, self.replica().displayed(rec)?)))
-            .filter(|(_, other)| other.about == Some(session) && is_entry(other))
-            .collect();
         said.sort_by_cached_key(|(rec, other)| (self.place_unsent(*rec), birth(other)));
         let mut entries = Vec::with_capacity(said.len());
         for (rec, other) in said {
@@ -111,20 +131,26 @@ impl Tablet {
         })
     }
 
-    /// Every session on the tablet that is not deleted, the oldest first.
-    pub fn threads(&self) -> Result<Vec<Thread>, TabletError> {
-        let mut threads = Vec::new();
+    /// What was said, by session.
+    fn said(&self) -> BTreeMap<RecordId, Vec<(RecordId, Record)>> {
+        let mut said: BTreeMap<RecordId, Vec<(RecordId, Record)>> = BTreeMap::new();
         for rec in self.replica().records() {
-            let record = self.replica().displayed(rec);
-            if record.is_some_and(|record| record.kind.as_str() == SESSION) {
-                match self.thread(rec) {
-                    Err(TabletError::NotTaken(_)) => {}
-                    thread => threads.push(thread?),
-                }
+            let (kind, subject) = self.kind_and_subject(rec);
+            let is_said = [MESSAGE, STILL, ITEM].contains(&kind.as_str());
+            if let (true, Some(session)) = (is_said, subject)
+                && let Some(record) = self.replica().displayed(rec)
+            {
+                said.entry(session).or_default().push((rec, record));
             }
         }
-        threads.sort_by_key(|thread| (thread.asked_at, thread.session));
-        Ok(threads)
+        said
+    }
+
+    /// The kind and the subject of a record; a received one is not put together for it.
+    fn kind_and_subject(&self, rec: RecordId) -> (String, Option<RecordId>) {
+        let of = |record: &Record| (record.kind.to_string(), record.about);
+        let shown = || self.replica().displayed(rec).as_ref().map(of);
+        self.replica().received(rec).map(of).or_else(shown).unwrap_or_default()
     }
 
     /// Where a record that the server has not sent back stands among this tablet's own; none for the others.
@@ -143,25 +169,22 @@ impl Tablet {
             return Ok(None);
         }
         let (at, by) = who(record);
+        let waits = self.replica().own_changes().any(|own| own.rec == rec && own.waits);
         let words = if record.kind.as_str() == STILL { "caption" } else { "text" };
         Ok(Some(Entry {
             rec,
             kind: record.kind.to_string(),
             by,
             at,
-            sent: !self.replica().own_changes().any(|own| own.rec == rec && own.waits),
+            sent: !waits || self.replica().received(rec).is_some(),
             text: text(&view, words),
             photo: self.media_of(rec).first().map(|(_, _, blob)| blob.sha256),
             clause: text(&view, "clause_text").or_else(|| text(&view, "clause")),
             manual_page: text(&view, "manual_page"),
             manual_edition: text(&view, "manual_edition"),
-            fate: (record.kind.as_str() == ITEM).then(|| became(&view, state(form, &view))),
+            fate: (record.kind.as_str() == ITEM).then(|| became(&view, state(form, &view), !waits)),
         }))
     }
-}
-
-fn is_entry(record: &Record) -> bool {
-    [MESSAGE, STILL, ITEM].contains(&record.kind.as_str())
 }
 
 fn who(record: &Record) -> (Option<Instant>, Option<UserId>) {
@@ -169,7 +192,7 @@ fn who(record: &Record) -> (Option<Instant>, Option<UserId>) {
     (birth.map(|(at, _, _)| Instant(at)), birth.map(|(_, _, by)| by))
 }
 
-fn became(view: &View, state: String) -> Became {
+fn became(view: &View, state: String, sent: bool) -> Became {
     let step = view.fields.get(STATUS);
     let version = step.and_then(|step| step.versions.iter().find(|v| v.value == step.shown));
     let advice = view.fields.iter().filter(|(path, _)| *path != STATUS);
@@ -179,6 +202,7 @@ fn became(view: &View, state: String) -> Became {
         by: version.and_then(|version| version.by),
         at: version.map(|version| Instant(version.t_eff)),
         why: step.and_then(|step| step.shown.get("why")?.as_str()).map(str::to_owned),
+        sent,
         changed_since: version.is_some_and(|version| written > Some(version.t_eff)),
     }
 }

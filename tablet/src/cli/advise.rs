@@ -1,18 +1,13 @@
 //! The commands for advice: asking from the site, answering from the office, and saying what became of it.
 
+mod thread;
+
 use super::open::find;
-use super::out::{json, say};
-use super::show::{author, title};
+use super::out::say;
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use sync_protocol::blob::BlobHash;
-use sync_protocol::clock::Instant;
-use sync_protocol::id::{RecordId, UserId};
-use tablet::{
-    Advice, Became, Clause, Entry, Fate, Mode, Question, Still, Tablet, TabletError, Thread,
-    Urgency,
-};
+use tablet::{Advice, Clause, Fate, Mode, Question, Still, Tablet, TabletError, Urgency};
 
 /// What is asked, answered or shown.
 #[derive(Debug, Subcommand)]
@@ -152,7 +147,7 @@ pub(super) async fn advise(tablet: &mut Tablet, what: Advise) -> Result<()> {
             say(tablet.send_still(session, &Still { file, caption }).await?);
             Ok(())
         }
-        Advise::Show { session, json } => show(tablet, &session, json),
+        Advise::Show { session, json } => thread::show(tablet, &session, json),
         Advise::Acknowledge { item, followed, why } => {
             acknowledge(tablet, &item, followed, why).await
         }
@@ -168,7 +163,7 @@ pub(super) async fn advise(tablet: &mut Tablet, what: Advise) -> Result<()> {
             say(format_args!("{session} is ended on this tablet."));
             Ok(())
         }
-        Advise::List { json } => list(tablet, json),
+        Advise::List { json } => thread::list(tablet, json),
     }
 }
 
@@ -238,104 +233,4 @@ async fn acknowledge(
     tablet.acknowledge(item, &fate).await?;
     say(format_args!("{item} is acknowledged on this tablet."));
     Ok(())
-}
-
-fn show(tablet: &Tablet, session: &str, as_json: bool) -> Result<()> {
-    let thread = tablet.thread(find(tablet, session)?)?;
-    if as_json {
-        return json(&thread);
-    }
-    say(format_args!("Advice session {}: {}", thread.session, thread.state));
-    if let Some(about) = thread.about {
-        say(format_args!("  about {} {about}", called(tablet, about)));
-    }
-    let place = thread.place.as_ref().map_or(String::new(), |place| format!(", {place}"));
-    say(format_args!("  {}{place}", thread.urgency.as_deref().unwrap_or("-")));
-    say(format_args!("  {}: {}", by(tablet, thread.asked_by, thread.asked_at), thread.question));
-    for entry in &thread.entries {
-        tell(tablet, entry);
-    }
-    if let Some(outcome) = &thread.outcome {
-        say(format_args!("  outcome: {outcome}"));
-    }
-    Ok(())
-}
-
-fn tell(tablet: &Tablet, entry: &Entry) {
-    let text = entry.text.as_deref().unwrap_or_default();
-    let what = match (&entry.fate, entry.photo) {
-        (Some(_), _) => format!("advice {}: {text}", entry.rec),
-        (None, Some(photo)) => format!("still {}: {text}", short(photo)),
-        (None, None) => text.to_owned(),
-    };
-    let sent = if entry.sent { "" } else { "  (not sent yet)" };
-    say(format_args!("  {}: {what}{sent}", by(tablet, entry.by, entry.at)));
-    if let Some(clause) = &entry.clause {
-        say(format_args!("      clause: {}", called_text(tablet, clause)));
-    }
-    if let Some(page) = &entry.manual_page {
-        let edition = entry.manual_edition.as_deref().unwrap_or_default();
-        let (page, edition) = (called_text(tablet, page), called_text(tablet, edition));
-        say(format_args!("      manual: {page} ({edition})"));
-    }
-    if let Some(fate) = &entry.fate {
-        say(format_args!("      {}", became(tablet, fate)));
-    }
-}
-
-fn became(tablet: &Tablet, fate: &Became) -> String {
-    if fate.by.is_none() {
-        return "not acknowledged yet".to_owned();
-    }
-    let why = fate.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
-    let changed = if fate.changed_since { "  <- the advice was changed after that" } else { "" };
-    format!("{}{why} - {}{changed}", fate.state, by(tablet, fate.by, fate.at))
-}
-
-fn list(tablet: &Tablet, as_json: bool) -> Result<()> {
-    let threads = tablet.threads()?;
-    if as_json {
-        return json(&threads);
-    }
-    for thread in &threads {
-        let open = unacknowledged(thread);
-        let mark = match open {
-            0 => String::new(),
-            n => format!("  <- {n} to be acknowledged"),
-        };
-        say(format_args!(
-            "{}  {:<9} {:<8} {}{mark}",
-            thread.session,
-            thread.state,
-            thread.urgency.as_deref().unwrap_or("-"),
-            thread.question
-        ));
-    }
-    say(format_args!("{} sessions.", threads.len()));
-    Ok(())
-}
-
-fn unacknowledged(thread: &Thread) -> usize {
-    let fates = thread.entries.iter().filter_map(|entry| entry.fate.as_ref());
-    fates.filter(|fate| fate.by.is_none()).count()
-}
-
-fn by(tablet: &Tablet, who: Option<UserId>, at: Option<Instant>) -> String {
-    let at = at.map_or_else(|| "-".to_owned(), |at| at.0.to_string());
-    format!("{at} {}", author(tablet, who))
-}
-
-fn called(tablet: &Tablet, rec: RecordId) -> String {
-    title(tablet, rec, 2).unwrap_or_default()
-}
-
-/// What a reference names, where the tablet has it; the text itself otherwise.
-fn called_text(tablet: &Tablet, reference: &str) -> String {
-    let named = reference.parse().ok().and_then(|rec| title(tablet, rec, 2));
-    named.unwrap_or_else(|| reference.to_owned())
-}
-
-/// Enough of a hash for people.
-fn short(sha256: BlobHash) -> String {
-    sha256.to_string().chars().take(12).collect()
 }

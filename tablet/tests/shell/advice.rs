@@ -63,10 +63,14 @@ impl Case {
 
     /// Takes a record to another state, as a change of anybody would.
     async fn step(&mut self, rec: RecordId, from: &str, to: &str) {
-        let kind = self.tablet.replica().displayed(rec).expect("a record").kind;
         let step = serde_json::json!({ "from": from, "to": to });
-        let edits = vec![Edit::Set(Path::Field("status".to_owned()), step)];
-        self.tablet.author(&Draft { rec, kind, sv: 1, edits }).await.expect("authored");
+        self.edit(rec, Edit::Set(Path::Field("status".to_owned()), step)).await;
+    }
+
+    async fn edit(&mut self, rec: RecordId, edit: Edit) {
+        let kind = self.tablet.replica().displayed(rec).expect("a record").kind;
+        let draft = Draft { rec, kind, sv: 1, edits: vec![edit] };
+        self.tablet.author(&draft).await.expect("authored");
     }
 }
 
@@ -217,6 +221,24 @@ async fn a_session_ends_once_and_is_then_closed() {
     let listed: Vec<RecordId> =
         case.tablet.threads().expect("threads").iter().map(|thread| thread.session).collect();
     assert_eq!(listed, [first, second], "the oldest first");
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_out_of_the_thread() {
+    let mut case = Case::begin().await;
+    let session =
+        case.tablet.ask(case.inspection, &question("?", Vec::new())).await.expect("asked");
+    let message = case.tablet.say(session, "間違い").await.expect("said");
+    assert_eq!(case.thread(session).entries.len(), 1);
+    case.edit(message, Edit::Del { why: None }).await;
+    assert_eq!(case.thread(session).entries, []);
+    case.edit(session, Edit::Del { why: None }).await;
+    assert_eq!(case.tablet.threads().expect("threads"), []);
+    let told = case.tablet.say(session, "?").await.expect_err("deleted").to_string();
+    assert!(told.contains("undelete"), "{told}");
+    case.edit(session, Edit::Undel).await;
+    case.tablet.say(session, "続き").await.expect("it is there again");
+    assert_eq!(case.thread(session).entries.len(), 1);
 }
 
 #[tokio::test]
