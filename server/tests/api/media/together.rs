@@ -142,10 +142,12 @@ async fn what_comes_slowly_is_claimed_before_its_part_is_full() -> TestResult {
         }
         false
     };
-    tokio::select! {
-        answer = writer => Err(format!("it ended: {}", answer.text).into()),
-        claimed = looker => Ok(assert!(claimed, "within 20 seconds")),
-    }
+    let claimed = tokio::select! {
+        answer = writer => return Err(format!("it ended: {}", answer.text).into()),
+        claimed = looker => claimed,
+    };
+    assert!(claimed, "within 20 seconds");
+    Ok(())
 }
 
 #[tokio::test]
@@ -182,10 +184,12 @@ async fn many_who_send_slowly_keep_nobody_out() -> TestResult {
         scene.upload(&small).await;
         scene.stored(&small).await
     };
-    tokio::select! {
-        _ = futures_util::future::join_all(slow) => Err("they ended".into()),
-        stored = sent => Ok(assert_eq!(stored?, small)),
-    }
+    let stored = tokio::select! {
+        _ = futures_util::future::join_all(slow) => return Err("they ended".into()),
+        stored = sent => stored?,
+    };
+    assert_eq!(stored, small);
+    Ok(())
 }
 
 #[tokio::test]
