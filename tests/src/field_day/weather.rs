@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// How long a connection lasts while the network is bad.
+/// How long a connection lasts at most while the network is bad.
 const LASTS: Duration = Duration::from_millis(1_500);
+/// What it carries at most, so that it breaks as often on every machine.
+const LASTS_BYTES: u64 = 400_000;
 /// What it carries in a second.
 const BYTES_PER_SECOND: u64 = 900_000;
 
@@ -31,6 +33,7 @@ impl Weather {
             counted.fetch_add(1, Ordering::SeqCst);
             Conduct {
                 cut_after: Some(LASTS),
+                cut_after_bytes: Some(LASTS_BYTES),
                 bytes_per_second: Some(BYTES_PER_SECOND),
                 ..Conduct::WHOLE
             }

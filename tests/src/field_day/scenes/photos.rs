@@ -64,7 +64,7 @@ pub(super) async fn play(
     let dropped = world.weather.dropped();
     world.weather.clears();
     book.holds(
-        &format!("Wi-Fi in the yard, but it drops every second and a half: after {dropped} connections all four have arrived, each going on where it broke off"),
+        &format!("Wi-Fi in the yard, but it drops every second and a half, or sooner: after {dropped} connections all four have arrived, each going on where it broke off"),
         dropped > 3,
         || format!("{dropped} connections"),
     );
