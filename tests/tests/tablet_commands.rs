@@ -1,7 +1,7 @@
 //! `genba-tablet` against the real server: what a person types on two tablets, and what becomes of it.
 
 use genba_tests::bureau::{
-    BUCKET, Bureau, LOOK_EVERY, LOOKS_MAX, Tablet, Watching, copy_folder, wait_for,
+    BUCKET, Bureau, Failure, LOOK_EVERY, LOOKS_MAX, Tablet, Watching, copy_folder, wait_for,
 };
 use serde_json::Value;
 use storage::testing::TestResult;
@@ -103,9 +103,8 @@ async fn what_is_not_granted_any_more_leaves_the_tablet_with_its_last_byte() -> 
     Ok(bureau.server.stop()?)
 }
 
-#[tokio::test]
-async fn a_tablet_that_watches_hears_of_a_change() -> TestResult {
-    let bureau = Bureau::open("tablet-watch").await?;
+/// Has a tablet of the bureau watch until it has heard of a record that the office begins; gives both.
+fn heard(bureau: &Bureau) -> Result<(Tablet, String), Failure> {
     let (office, _) = bureau.tablet("office", "supervisor")?;
     let (first, _) = bureau.tablet("first", "inspector")?;
     let log = bureau.folder.path().join("watch.log");
@@ -120,6 +119,13 @@ async fn a_tablet_that_watches_hears_of_a_change() -> TestResult {
     wait_for(&log, &record)?;
     watching.interrupt()?;
     wait_for(&log, "Stopped")?;
+    Ok((first, record))
+}
+
+#[tokio::test]
+async fn a_tablet_that_watches_hears_of_a_change() -> TestResult {
+    let bureau = Bureau::open("tablet-watch").await?;
+    let (first, record) = heard(&bureau)?;
     assert_eq!(first.json(&["list"])?[0]["rec"], record.as_str());
     Ok(bureau.server.stop()?)
 }
@@ -127,17 +133,7 @@ async fn a_tablet_that_watches_hears_of_a_change() -> TestResult {
 #[tokio::test]
 async fn a_tablet_syncs_and_watches_over_tls() -> TestResult {
     let bureau = Bureau::open_tls("tablet-tls").await?;
-    let (office, _) = bureau.tablet("office", "supervisor")?;
-    let (first, _) = bureau.tablet("first", "inspector")?;
-    let log = bureau.folder.path().join("watch.log");
-    let mut watching =
-        Watching(first.command(&["watch"])?.stdout(std::fs::File::create(&log)?).spawn()?);
-    wait_for(&log, "In step")?;
-    let record = office.says(&["new", "fire_prevention_property", "--in", BUCKET, "name=new"])?;
-    office.says(&["sync"])?;
-    wait_for(&log, &record)?;
-    watching.interrupt()?;
-    wait_for(&log, "Stopped")?;
+    heard(&bureau)?;
     // By the socket: long polling would have brought it too.
     let told = std::fs::read_to_string(bureau.folder.path().join("server.log"))?;
     let live = |line: &&str| line.contains("/v1/live") && line.contains("\"status\":101");
