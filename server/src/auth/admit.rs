@@ -8,8 +8,9 @@ use crate::problem::ApiError;
 use crate::state::AppState;
 use crate::telemetry;
 use axum::http::{HeaderMap, Method, header};
-use storage::DeviceState;
+use storage::{Admission, DeviceState};
 use sync_protocol::clock::UnixMillis;
+use sync_protocol::id::{DeviceId, Tenant, UserId};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,15 +120,7 @@ pub async fn tablet(state: &AppState, token: &str) -> Result<TabletCaller, ApiEr
         tracing::debug!(%why, "an access token was refused");
         ApiError::Unauthorised
     })?;
-    let mut tx = state.store.read().await?;
-    let admission = tx.devices().admission(&claims.tenant, claims.device).await?;
-    drop(tx);
-    let admission =
-        admission.filter(|found| found.user == claims.sub).ok_or(ApiError::Unauthorised)?;
-    if admission.state == DeviceState::Stolen {
-        telemetry::stolen_device_calls(claims.device);
-        return Err(ApiError::DeviceStolen);
-    }
+    let admission = of_device(state, &claims.tenant, claims.device, claims.sub).await?;
     // Tokens count seconds: one made in the same second as the cut is on its right side.
     if claims.iat < admission.not_before.0.div_euclid(1_000) {
         return Err(ApiError::Unauthorised);
@@ -143,31 +136,40 @@ pub async fn tablet(state: &AppState, token: &str) -> Result<TabletCaller, ApiEr
     })
 }
 
+/// What admits the user of a device that is not stolen.
+async fn of_device(
+    state: &AppState,
+    tenant: &Tenant,
+    device: DeviceId,
+    user: UserId,
+) -> Result<Admission, ApiError> {
+    let found = state.store.read().await?.devices().admission(tenant, device).await?;
+    let admission = found.filter(|found| found.user == user).ok_or(ApiError::Unauthorised)?;
+    if admission.state == DeviceState::Stolen {
+        telemetry::stolen_device_calls(device);
+        return Err(ApiError::DeviceStolen);
+    }
+    Ok(admission)
+}
+
 /// Refuses a caller who was admitted `since` then and would not be now; a session does not end by idling meanwhile.
 pub async fn still(state: &AppState, caller: &Caller, since: UnixMillis) -> Result<(), ApiError> {
-    let (tenant, user) = match caller {
-        Caller::Tablet(tablet) => (&tablet.tenant, tablet.user),
-        Caller::Console(console) => (&console.tenant, console.user),
-    };
-    let now = state.clock.now();
-    let mut tx = state.store.read().await?;
-    let person = tx.users().find(tenant, user).await?;
-    let holds = match caller {
-        Caller::Tablet(tablet) => {
-            let device = tx.devices().find(tenant, tablet.device).await?;
-            if device.as_ref().is_some_and(|device| device.state == DeviceState::Stolen) {
-                telemetry::stolen_device_calls(tablet.device);
-                return Err(ApiError::DeviceStolen);
-            }
-            device.is_some_and(|device| device.state == DeviceState::Active)
+    let (active, not_before) = match caller {
+        Caller::Tablet(TabletCaller { tenant, device, user, .. }) => {
+            let found = of_device(state, tenant, *device, *user).await?;
+            (found.state == DeviceState::Active && found.active, found.not_before)
         }
         Caller::Console(console) => {
+            let mut tx = state.store.read().await?;
+            let person = tx.users().find(&console.tenant, console.user).await?;
+            let person = person.ok_or(ApiError::Unauthorised)?;
             let session = tx.sessions().find(&console.session).await?;
-            session.is_some_and(|session| now < session.expires_at)
+            let now = state.clock.now();
+            let lasts = session.is_some_and(|session| now < session.expires_at);
+            (lasts && person.active, person.not_before)
         }
     };
-    let active = person.is_some_and(|person| person.active && person.not_before <= since);
-    if holds && active { Ok(()) } else { Err(ApiError::Unauthorised) }
+    if active && not_before <= since { Ok(()) } else { Err(ApiError::Unauthorised) }
 }
 
 async fn console(
