@@ -39,18 +39,19 @@ impl Uploads<'_> {
         Ok(())
     }
 
-    /// Holds the own lease longer; false if it is no longer the own one.
+    /// Holds the own lease longer, and the upload takes bytes until `expires_at`; false if it is no longer the own one.
     pub async fn renew(
         &mut self,
         tenant: &Tenant,
         id: UploadId,
         owner: Uuid,
         until: UnixMillis,
+        expires_at: UnixMillis,
     ) -> Result<bool, StorageError> {
         const SQL: &str = "
-            update upload set lease_until = $4
+            update upload set lease_until = $4, expires_at = $5
              where tenant = $1 and id = $2 and lease_owner = $3 and state = 'open'";
-        Ok(written!(self, SQL, tenant, id, owner, until.0) == 1)
+        Ok(written!(self, SQL, tenant, id, owner, until.0, expires_at.0) == 1)
     }
 
     /// Gives the own lease back; what is no longer the own one is left alone.

@@ -101,8 +101,10 @@ async fn one_call_at_a_time_holds_the_lease(store: Store) -> TestResult {
     tx.uploads().ask(&tenant, one, rival).await?;
     let lease = tx.uploads().find(&tenant, one).await?.and_then(|row| row.lease).ok_or("lease")?;
     assert_eq!((lease.owner, lease.asked), (owner, Some(rival)));
-    assert!(tx.uploads().renew(&tenant, one, owner, until).await?);
-    assert!(!tx.uploads().renew(&tenant, one, rival, until).await?);
+    assert!(tx.uploads().renew(&tenant, one, owner, until, NOW.plus(900)).await?);
+    let renewed = tx.uploads().find(&tenant, one).await?.ok_or("an upload")?;
+    assert_eq!(renewed.expires_at, NOW.plus(900));
+    assert!(!tx.uploads().renew(&tenant, one, rival, until, NOW).await?);
     tx.uploads().release(&tenant, one, rival).await?;
     assert!(!tx.uploads().take(&tenant, one, rival, NOW, until).await?, "not released by another");
     tx.uploads().release(&tenant, one, owner).await?;
@@ -184,7 +186,7 @@ async fn a_closed_upload_takes_nothing(store: Store) -> TestResult {
         assert!(tx.uploads().close(&tenant, row, state, NOW.plus(5)).await?);
         assert!(!tx.uploads().close(&tenant, row, UploadState::Ended, NOW).await?, "once");
         assert!(!tx.uploads().take(&tenant, row, id(101), NOW.plus(10), NOW.plus(20)).await?);
-        assert!(!tx.uploads().renew(&tenant, row, id(100), NOW.plus(20)).await?);
+        assert!(!tx.uploads().renew(&tenant, row, id(100), NOW.plus(20), NOW).await?);
         let found = tx.uploads().find(&tenant, row).await?.ok_or("an upload")?;
         assert_eq!((found.state, found.closed_at, found.lease), (state, Some(NOW.plus(5)), None));
         tx.uploads().forget(&tenant, row, NOW.plus(6)).await?;

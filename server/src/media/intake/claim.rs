@@ -148,8 +148,10 @@ impl Intake<'_> {
         }
         let now = self.state.clock.now();
         if lease.until.since(now) <= RENEW_MS {
+            // A call that still sends is activity, also when nothing of it can be claimed yet.
+            let (until, expires_at) = (now.plus(LEASE_MS), tus::expiry(now, self.row.received));
             let mut tx = self.state.store.write().await?;
-            tx.uploads().renew(tenant, self.row.id, self.owner, now.plus(LEASE_MS)).await?;
+            tx.uploads().renew(tenant, self.row.id, self.owner, until, expires_at).await?;
             tx.commit().await?;
         }
         Ok(None)

@@ -6,8 +6,10 @@ use crate::support::{TestResult, World};
 use object_store::ObjectStoreExt as _;
 use server::config::Config;
 use server::media::collect;
+use server::media::tus::EMPTY_LIFETIME_MS;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use storage::UploadState;
 use tokio::time::sleep;
 
 on_both!(
@@ -147,6 +149,29 @@ async fn what_comes_slowly_is_claimed_before_its_part_is_full() -> TestResult {
         claimed = looker => claimed,
     };
     assert!(claimed, "within 20 seconds");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_that_still_sends_keeps_its_upload() -> TestResult {
+    let scene = Scene::new().await?;
+    let bytes = photo(900_000, 10);
+    let place = scene.begin(&bytes).await;
+    let writer = scene.patch(&place, 0, waiting(piece(&bytes, ..1_000)), &[]);
+    let time = async {
+        sleep(Duration::from_millis(200)).await;
+        for _ in 0..2 {
+            scene.world.clock.advance(EMPTY_LIFETIME_MS - 1_000);
+            sleep(Duration::from_millis(1_500)).await;
+            collect::expire(&scene.world.state).await?;
+        }
+        TestResult::Ok(scene.row(&place).await?.0.state)
+    };
+    let state = tokio::select! {
+        answer = writer => return Err(format!("it ended: {}", answer.text).into()),
+        state = time => state?,
+    };
+    assert_eq!(state, UploadState::Open);
     Ok(())
 }
 
