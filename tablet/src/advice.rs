@@ -86,9 +86,7 @@ impl Tablet {
 
     /// A record of this kind that is on the tablet and is not deleted.
     fn shown(&self, rec: RecordId, kind: &str) -> Result<(Record, View), TabletError> {
-        let record = self.replica().displayed(rec).ok_or_else(|| {
-            TabletError::Asked(format!("{rec} is not on this tablet: see `genba-tablet list`"))
-        })?;
+        let record = self.held(rec)?;
         if record.kind.as_str() != kind {
             return Err(TabletError::NotTaken(format!(
                 "{rec} is of the kind {}, not {kind}: see `genba-tablet list --type {kind}`",

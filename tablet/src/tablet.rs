@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use sync_protocol::id::{AttemptId, ChangeId, RecordId};
+use sync_protocol::record::Record;
 use sync_protocol::replica::{Chance as _, Draft, Input, Notice, Output, Replica, Step};
 use sync_protocol::view::View;
 
@@ -153,6 +154,13 @@ impl Tablet {
         tablet.input(Input::Start).await?;
         tablet.sweep_unnamed().await?;
         Ok(tablet)
+    }
+
+    /// A record as people see it, if it is on the tablet.
+    pub(crate) fn held(&self, rec: RecordId) -> Result<Record, TabletError> {
+        self.replica().displayed(rec).ok_or_else(|| {
+            TabletError::Asked(format!("{rec} is not on this tablet: see `genba-tablet list`"))
+        })
     }
 
     /// The replica, to read from.

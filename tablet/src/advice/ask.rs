@@ -131,11 +131,7 @@ impl Tablet {
     }
 
     fn expect_subject(&self, inspection: RecordId) -> Result<(), TabletError> {
-        let record = self.replica().displayed(inspection).ok_or_else(|| {
-            TabletError::Asked(format!(
-                "{inspection} is not on this tablet: see `genba-tablet list`"
-            ))
-        })?;
+        let record = self.held(inspection)?;
         let Home::About(kinds) = &self.form_of(SESSION)?.home else { return Ok(()) };
         if kinds.contains(&record.kind) {
             return Ok(());

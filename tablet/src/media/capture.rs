@@ -60,9 +60,7 @@ impl Tablet {
         source: &Path,
         facts: &Facts,
     ) -> Result<Captured, TabletError> {
-        let record = self.replica().displayed(rec).ok_or_else(|| {
-            TabletError::Asked(format!("{rec} is not on this tablet: see `genba-tablet list`"))
-        })?;
+        let record = self.held(rec)?;
         check_lengths(facts)?;
         let sv = self.takes_media(&record, field, facts)?;
         let taken_at = match facts.taken_at {
