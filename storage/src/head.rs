@@ -1,5 +1,6 @@
 //! The head row of a tenant: where its journal ends. Its lock is the last one before commit.
 
+use crate::journal::id_at;
 use crate::sql::{from_row, on_conn};
 use crate::{StorageError, Tx};
 use sync_protocol::id::{ChangeId, EpochId, Seq, Tenant};
@@ -37,20 +38,6 @@ from_row!(Standing, |row| Self {
     last: row.try_get::<Option<_>, _>("last")?.map(ChangeId),
     asked: row.try_get::<Option<_>, _>("asked")?.map(ChangeId),
 });
-
-/// The change that took a seq, in journal or quarantine, as [`Journal::id_at`](crate::Journal::id_at) names it.
-macro_rules! id_at {
-    ($seq:literal) => {
-        concat!(
-            "(select id from change where change.tenant = $1 and change.seq = ",
-            $seq,
-            " union all
-              select coalesce(id, q) from quarantine where quarantine.tenant = $1 and quarantine.seq = ",
-            $seq,
-            ")"
-        )
-    };
-}
 
 impl Tx {
     /// The head row of a tenant: where its journal ends. Its lock is the last one before commit.

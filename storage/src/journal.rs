@@ -131,6 +131,23 @@ from_row!(Stored, |row| Self {
     },
 });
 
+/// The change whose receipt or acceptance took a seq, as a value: one in quarantine without a readable id is named by its
+/// quarantine id.
+macro_rules! id_at {
+    ($seq:literal) => {
+        concat!(
+            "(select id from change where change.tenant = $1 and change.seq = ",
+            $seq,
+            " union all
+              select coalesce(id, q) from quarantine where quarantine.tenant = $1 and quarantine.seq = ",
+            $seq,
+            ")"
+        )
+    };
+}
+
+pub(crate) use id_at;
+
 impl Tx {
     /// The journal: every accepted change, its bytes as they were frozen.
     pub fn journal(&mut self) -> Journal<'_> {
@@ -256,13 +273,10 @@ impl Journal<'_> {
         tenant: &Tenant,
         seq: Seq,
     ) -> Result<Option<ChangeId>, StorageError> {
-        const SQL: &str = "
-            select id from change where tenant = $1 and seq = $2
-            union all
-            select coalesce(id, q) from quarantine where tenant = $1 and seq = $2";
+        const SQL: &str = concat!("select ", id_at!("$2"));
         let tenant = tenant.as_str();
         let id: Option<Uuid> = on_conn!(self.0, |conn| {
-            sqlx::query_scalar(SQL).bind(tenant).bind(seq.0).fetch_optional(conn).await?
+            sqlx::query_scalar(SQL).bind(tenant).bind(seq.0).fetch_one(conn).await?
         });
         Ok(id.map(ChangeId))
     }
